@@ -1,0 +1,6 @@
+//! The Nix language: bytes become values.
+#![allow(missing_docs, reason = "being written")]
+
+pub mod ir;
+pub mod source;
+pub mod symbol;

@@ -1,0 +1,74 @@
+//! Sources and places in them.
+//!
+//! A [`Span`] is a byte range; line and column are computed when somebody looks.
+
+use std::sync::{Arc, RwLock};
+
+/// Number of a source in its [`SourceMap`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct FileId(pub u32);
+
+/// A byte range in one source: `start` inclusive, `end` exclusive.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Default)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+/// A span and the source it lies in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct Location {
+    /// The source.
+    pub file: FileId,
+    /// The bytes.
+    pub span: Span,
+}
+
+/// Where a source came from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A file: its absolute, canonical path as bytes.
+    Path(Box<[u8]>),
+    /// Text given on a command line or by an embedder, with a name for messages such as `(string)`.
+    Text(Box<str>),
+}
+
+/// A source and its text.
+#[derive(Debug)]
+pub struct Source {
+    /// Where it came from.
+    pub origin: Origin,
+    /// Its bytes; not necessarily UTF-8.
+    pub text: Arc<[u8]>,
+}
+
+/// All sources an engine has read, by number. Shared by parse, lint and evaluation.
+#[derive(Debug, Default)]
+pub struct SourceMap {
+    sources: RwLock<Vec<Arc<Source>>>,
+}
+
+impl SourceMap {
+    /// Adds a source and numbers it.
+    pub fn add(&self, source: Source) -> FileId {
+        let mut sources = self.sources.write().unwrap_or_else(|e| e.into_inner());
+        sources.push(Arc::new(source));
+        FileId((sources.len() - 1) as u32)
+    }
+
+    /// The source with this number, if the map has it.
+    pub fn get(&self, file: FileId) -> Option<Arc<Source>> {
+        self.sources.read().unwrap_or_else(|e| e.into_inner()).get(file.0 as usize).cloned()
+    }
+
+    /// Line and column of a byte, both from 1; columns count bytes, as C++ Nix does.
+    pub fn line_column(&self, file: FileId, offset: u32) -> (u32, u32) {
+        let Some(source) = self.get(file) else { return (1, 1) };
+        let before = &source.text[..(offset as usize).min(source.text.len())];
+        let line = before.iter().filter(|&&b| b == b'\n').count() as u32 + 1;
+        let start = before.iter().rposition(|&b| b == b'\n').map_or(0, |p| p + 1);
+        (line, (before.len() - start) as u32 + 1)
+    }
+}
