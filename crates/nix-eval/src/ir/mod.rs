@@ -82,6 +82,10 @@ pub struct ConstId(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct SetId(pub u32);
 
+/// Number of a `let` of the file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct LetId(pub u32);
+
 /// Number of an inline cache; the evaluator owns the cells, one table per loaded file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct CacheId(pub u32);
@@ -107,8 +111,9 @@ pub enum Node {
     Member { group: Place, index: u32 },
     /// A builtin or global constant.
     Global(GlobalId),
-    /// A name found at run time. `withs` are [`Place`]s of the enclosing `with` values, innermost first.
-    With { name: Symbol, withs: Range, cache: CacheId },
+    /// A name found at run time. At `withs` of `extra` stand a count and that many [`Place`]s of the enclosing
+    /// `with` values, innermost first.
+    With { name: Symbol, withs: u32, cache: CacheId },
     /// A name of the scope given to `scopedImport` or by an embedder: an attribute of the set at `scope`.
     /// The resolver only makes this for names that the scope has.
     Scope { scope: Place, name: Symbol },
@@ -121,10 +126,8 @@ pub enum Node {
     List(Range),
     /// A plain set: static attributes only. See [`SetLiteral`].
     Set(SetId),
-    /// `let`: allocate the group in `slot`, store hidden sources, fill members (operands), then `body`.
-    ///
-    /// `members` holds one operand per member, in slot order. `sources`: see [`SetLiteral::sources`].
-    Let { group: u32, members: Range, sources: Range, body: NodeId },
+    /// `let`; see [`LetGroup`].
+    Let(LetId),
     /// `with`: `subject` is an operand stored in local slot `slot`, then `body`.
     WithScope { slot: u32, subject: NodeId, body: NodeId },
 
@@ -206,7 +209,11 @@ impl PathPart {
     }
     /// From words of [`File::extra`].
     pub fn from_words(words: [u32; 2]) -> PathPart {
-        if words[0] == 0 { PathPart::Name(Symbol(words[1])) } else { PathPart::Dynamic(NodeId(words[1])) }
+        if words[0] == 0 {
+            PathPart::Name(Symbol(words[1]))
+        } else {
+            PathPart::Dynamic(NodeId(words[1]))
+        }
     }
 }
 
@@ -246,6 +253,22 @@ pub struct SetLiteral {
     pub dynamic: Range,
     /// Inline cache: the literal's shape.
     pub cache: CacheId,
+}
+
+/// A `let`.
+///
+/// Evaluation order: allocate a group of `members.len` cells and put it into local slot `group`; store
+/// `sources`; fill the members; evaluate `body`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct LetGroup {
+    /// The local slot of the group.
+    pub group: u32,
+    /// One operand for each member, as node ids in `extra`.
+    pub members: Range,
+    /// As [`SetLiteral::sources`].
+    pub sources: Range,
+    /// In strict position.
+    pub body: NodeId,
 }
 
 /// Code with a frame of its own.
@@ -320,6 +343,8 @@ pub struct File {
     pub consts: Vec<Const>,
     /// Set literals.
     pub sets: Vec<SetLiteral>,
+    /// `let` groups.
+    pub lets: Vec<LetGroup>,
     /// Bodies; body 0 is the file itself and captures nothing, or one word: the scope set.
     pub bodies: Vec<Body>,
     /// Functions.
