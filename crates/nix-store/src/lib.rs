@@ -1,1 +1,3 @@
 //! See the workspace's docs/architecture.md.
+
+pub mod build;

@@ -1,0 +1,8 @@
+//! Building one derivation: sandbox, environment, log, outputs.
+
+pub mod internal;
+pub mod settings;
+pub mod starter;
+
+pub use internal::{InternalBuild, InternalBuilder, InternalBuilders};
+pub use settings::{BuildSettings, SandboxMode, SandboxPath};
