@@ -1,1 +1,18 @@
-//! See the workspace's docs/architecture.md.
+//! Byte-exact formats of Nix, and the names computed from them.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`base32`], [`hash`] | digests and their spellings |
+//! | [`store_path`] | store paths, the store directory, and computing paths from contents |
+//! | [`content_address`], [`deriving_path`], [`placeholder`] | other names of objects |
+//!
+//! Nothing here opens a file, asks the time or reads the environment; streams are arguments.
+//! Every length that comes from outside has a cap, and no input can overflow the stack.
+
+pub mod base32;
+pub mod content_address;
+pub mod deriving_path;
+pub mod hash;
+pub mod placeholder;
+mod store_dir;
+pub mod store_path;
