@@ -2,5 +2,7 @@
 #![allow(missing_docs, reason = "being written")]
 
 pub mod ir;
+pub mod resolve;
 pub mod source;
 pub mod symbol;
+pub mod syntax;

@@ -154,7 +154,8 @@ pub enum Node {
     Plus(Range),
     /// `"…${e}…"`: parts are strict, coerced like interpolation; string literals are `Const` parts.
     Interpolate(Range),
-    /// `./a/${e}`: the first part is a path constant's text as a string `Const`; result is a path.
+    /// `./a/${e}`: the first part is the absolute text before the first `${`, as a string `Const` (it keeps
+    /// a final `/`), or a `HomePath`. The texts are joined, then made canonical; the result is a path.
     InterpolatePath(Range),
     /// `a ++ b ++ …`, evaluated left to right.
     Concat(Range),
@@ -168,7 +169,8 @@ pub enum Node {
     Implies(NodeId, NodeId),
     /// `!a`.
     Not(NodeId),
-    /// `a == b`. The operands are operands: equality looks at cells before it forces.
+    /// `a == b`. Both sides are strict: they are evaluated into temporaries, so `f == f` is false for
+    /// functions; only elements *inside* the two values are compared by cell first.
     Equal(NodeId, NodeId),
     /// `a != b`.
     NotEqual(NodeId, NodeId),
@@ -351,6 +353,8 @@ pub struct File {
     pub lambdas: Vec<Lambda>,
     /// How many inline caches the file needs.
     pub n_caches: u32,
+    /// What the file's author may want to change; in order of position.
+    pub warnings: Vec<(Span, String)>,
 }
 
 impl File {

@@ -1,0 +1,1 @@
+//! From names to places: see [`crate::ir`] for what comes out.
