@@ -1,2 +1,24 @@
-//! Not written yet.
-fn main() {}
+//! The tests of the whole: every case a named test, run through the executable that users run.
+//!
+//! `cargo test -p suite -- goldens/regex` runs one topic. A case that compares with a real peer fails when the
+//! peer is missing and says what to install.
+#![expect(clippy::print_stderr, reason = "a test runner reports on the terminal")]
+
+mod bed;
+mod goldens;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = libtest_mimic::Arguments::from_args();
+    let bed = match bed::Bed::find() {
+        Ok(bed) => bed,
+        Err(message) => {
+            eprintln!("{message}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut trials = Vec::new();
+    goldens::collect(bed, &mut trials);
+    libtest_mimic::run(&args, trials).exit_code()
+}
