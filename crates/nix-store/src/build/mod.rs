@@ -1,6 +1,8 @@
 //! Building one derivation: sandbox, environment, log, outputs.
 
 pub mod internal;
+pub(crate) mod request;
+pub(crate) mod sandbox;
 pub mod settings;
 pub mod starter;
 
