@@ -3,6 +3,7 @@
 
 pub mod ir;
 pub mod resolve;
+pub mod regex;
 pub mod source;
 pub mod symbol;
 pub mod syntax;
