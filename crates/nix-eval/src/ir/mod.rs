@@ -22,6 +22,8 @@
 //! A group member whose initial value is a variable of the same group that is not filled yet (itself or a
 //! later member) is wrapped in a `Suspend`, so reading a group cell never meets a hole.
 
+pub mod dump;
+
 use crate::{
     source::{FileId, Span},
     symbol::Symbol,

@@ -1,1 +1,220 @@
-//! From names to places: see [`crate::ir`] for what comes out.
+//! From names to places: the sweep that turns the parser's arena into the machine's program.
+//!
+//! One walk, operands first. It knows at each point which body it is in, so a name becomes a slot, a member
+//! of a group, a captured word, a global or a search through `with`; an operand that must not run yet becomes
+//! a body of its own ([`crate::ir::Node::Suspend`]). See [`crate::ir`] for what comes out.
+//!
+//! The walk recurses over nesting, counted and on a growing stack. `depth` of the parser bounds brackets; left
+//! to right chains such as `a - b - c …` nest here, and count here.
+
+mod captures;
+mod classify;
+mod expr;
+mod lambda;
+mod scope;
+mod set;
+
+use crate::{
+    ir::{self, Body, BodyId, CacheId, File, Node, NodeId, Place, Range},
+    source::{FileId, Span},
+    symbol::Symbols,
+    syntax::{
+        ReadOptions, SyntaxError, SyntaxErrorKind,
+        ast::{Ast, Id},
+        depth::{Depth, on_growing_stack, too_deep},
+    },
+};
+use captures::{Cell, OpenBody};
+use scope::{Binding, KnownGlobal, Shadows};
+
+pub(crate) type Fail = Box<SyntaxError>;
+
+/// How many nodes may be made between two polls.
+const POLL_NODES: u32 = 4096;
+
+/// How many unbound names are reported besides the first.
+const MAX_FURTHER: usize = 5;
+
+struct Resolver<'a> {
+    ast: &'a Ast,
+    symbols: &'a Symbols,
+    options: &'a ReadOptions<'a>,
+    out: File,
+    /// By file-local name: number + 1 of the innermost binding, 0 if there is none.
+    innermost: Vec<u32>,
+    bindings: Vec<Binding>,
+    cells: Vec<Cell>,
+    /// By file-local name: what is known about the global of that name.
+    globals: Vec<KnownGlobal>,
+    /// The open bodies, outermost first; those above `level` are kept for their memory.
+    bodies: Vec<OpenBody>,
+    level: usize,
+    n_opened: u32,
+    /// Cells of the subjects of the open `with`s, outermost first.
+    withs: Vec<u32>,
+    scope_cell: u32,
+    shadows: Shadows,
+    /// Operands not yet in `extra`; used as a stack.
+    words: Vec<u32>,
+    depth: Depth,
+    countdown: u32,
+    /// Words that captures may take in `extra`, against inputs that ask for the square of their size.
+    captures_left: usize,
+    undefined: Vec<SyntaxError>,
+}
+
+/// Resolves a parsed text. The result's `consts` are only those made here; they are numbered after those of
+/// the parser's arena.
+///
+/// # Errors
+/// Unbound names, all of them up to a limit; nesting that is too deep; `poll` asking to stop.
+pub(crate) fn resolve(
+    symbols: &Symbols,
+    file: FileId,
+    text: &[u8],
+    ast: &Ast,
+    options: &ReadOptions<'_>,
+) -> Result<File, Fail> {
+    let n = ast.nodes.len();
+    let out = File {
+        file,
+        nodes: Vec::with_capacity(n + n / 2),
+        spans: Vec::with_capacity(n + n / 2),
+        extra: Vec::with_capacity(ast.extra.len() + n),
+        consts: Vec::new(),
+        sets: Vec::with_capacity(ast.sets.len()),
+        lets: Vec::new(),
+        bodies: Vec::with_capacity(n / 3 + 1),
+        lambdas: Vec::with_capacity(ast.lambdas.len()),
+        n_caches: 0,
+        warnings: Vec::new(),
+    };
+    let mut resolver = Resolver {
+        ast,
+        symbols,
+        options,
+        out,
+        innermost: vec![0; ast.names.len()],
+        bindings: Vec::with_capacity(64),
+        cells: Vec::with_capacity(64),
+        globals: vec![KnownGlobal::Unasked; ast.names.len()],
+        bodies: Vec::new(),
+        level: 0,
+        n_opened: 0,
+        withs: Vec::new(),
+        scope_cell: 0,
+        shadows: Shadows::new(symbols, text, ast),
+        words: Vec::with_capacity(64),
+        depth: Depth::new(options.max_depth),
+        countdown: POLL_NODES,
+        captures_left: (1 << 20) + 16 * text.len(),
+        undefined: Vec::new(),
+    };
+    resolver.file()?;
+    resolver.finish()
+}
+
+impl Resolver<'_> {
+    fn file(&mut self) -> Result<(), Fail> {
+        self.begin_first_body();
+        // The machine hands the scope set to body 0 as its word 0.
+        self.scope_cell = self.new_cell(Place::captured(0));
+        let root = self.strict(self.ast.root)?;
+        let file_body = &self.bodies[0];
+        let captures = match self.options.scope {
+            Some(_) => 1,
+            None => 0,
+        };
+        let start = self.out.extra.len() as u32;
+        self.out.extra.extend((0..captures).map(|i| Place::captured(i).0));
+        self.out.bodies[0] =
+            Body { root, captures: Range { start, len: captures }, n_locals: file_body.n_locals };
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<File, Fail> {
+        if self.undefined.is_empty() {
+            return Ok(self.out);
+        }
+        self.undefined.sort_by_key(|error| error.span);
+        let mut errors = self.undefined.into_iter();
+        let mut first = errors.next().expect("checked above");
+        first.further = errors.take(MAX_FURTHER).collect();
+        Err(Box::new(first))
+    }
+
+    fn add(&mut self, node: Node, span: Span) -> NodeId {
+        let id = NodeId(self.out.nodes.len() as u32);
+        self.out.nodes.push(node);
+        self.out.spans.push(span);
+        id
+    }
+
+    fn new_cache(&mut self) -> CacheId {
+        let cache = CacheId(self.out.n_caches);
+        self.out.n_caches += 1;
+        cache
+    }
+
+    /// Moves the words from `base` on into `extra`.
+    fn take_words(&mut self, base: usize) -> Range {
+        let start = self.out.extra.len() as u32;
+        self.out.extra.extend_from_slice(&self.words[base..]);
+        let len = (self.words.len() - base) as u32;
+        self.words.truncate(base);
+        Range { start, len }
+    }
+
+    /// An expression in strict position.
+    fn strict(&mut self, id: Id) -> Result<NodeId, Fail> {
+        if !self.depth.enter() {
+            return Err(too_deep(self.ast.span(id), self.options.max_depth));
+        }
+        self.countdown -= 1;
+        if self.countdown == 0 {
+            self.countdown = POLL_NODES;
+            if !(self.options.poll)() {
+                return Err(self.stop(id, SyntaxErrorKind::Cancelled, "reading was cancelled"));
+            }
+        }
+        let result = on_growing_stack(|| self.strict_here(id));
+        self.depth.leave();
+        result
+    }
+
+    /// A body that only evaluates `id`, made into a thunk.
+    fn suspend(&mut self, id: Id) -> Result<NodeId, Fail> {
+        let span = self.ast.span(id);
+        let body = self.begin_body();
+        let root = self.strict(id)?;
+        self.end_body(body, root, span)?;
+        Ok(self.add(Node::Suspend(body), span))
+    }
+
+    #[cold]
+    fn stop(&self, id: Id, kind: SyntaxErrorKind, message: &str) -> Fail {
+        Box::new(SyntaxError::new(kind, self.ast.span(id), message))
+    }
+
+    fn end_body(&mut self, body: BodyId, root: NodeId, span: Span) -> Result<(), Fail> {
+        let captures = self.close_body();
+        self.captures_left = match self.captures_left.checked_sub(captures.len as usize) {
+            Some(left) => left,
+            None => {
+                return Err(Box::new(SyntaxError::new(
+                    SyntaxErrorKind::TooDeep,
+                    span,
+                    "nested functions refer to too many variables of those around them",
+                )));
+            }
+        };
+        let n_locals = self.bodies[self.level + 1].n_locals;
+        self.out.bodies[body.0 as usize] = Body { root, captures, n_locals };
+        Ok(())
+    }
+}
+
+/// The constant of the same number: constants are numbered alike in both arenas.
+fn const_id(index: u32) -> ir::ConstId {
+    ir::ConstId(index)
+}

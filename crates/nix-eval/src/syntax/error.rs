@@ -31,11 +31,11 @@ pub struct SyntaxError {
     /// For people: lower case, no full stop.
     pub message: String,
     /// Label at `span`, such as "put ';' here"; may be empty.
-    pub label: String,
+    pub label: Box<str>,
     /// Other places that matter, with a label each.
     pub others: Vec<(Span, String)>,
     /// What to do about it, if we know.
-    pub help: Option<String>,
+    pub help: Option<Box<str>>,
     /// Further mistakes of the same reading, such as more unbound names; they have no `further` of their own.
     pub further: Vec<SyntaxError>,
 }
@@ -48,7 +48,7 @@ impl SyntaxError {
             kind,
             span,
             message: message.into(),
-            label: String::new(),
+            label: Box::default(),
             others: Vec::new(),
             help: None,
             further: Vec::new(),
@@ -57,7 +57,7 @@ impl SyntaxError {
 
     /// With a label at the place itself.
     #[must_use]
-    pub fn label(mut self, label: impl Into<String>) -> SyntaxError {
+    pub fn label(mut self, label: impl Into<Box<str>>) -> SyntaxError {
         self.label = label.into();
         self
     }
@@ -71,7 +71,7 @@ impl SyntaxError {
 
     /// With a hint.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> SyntaxError {
+    pub fn help(mut self, help: impl Into<Box<str>>) -> SyntaxError {
         self.help = Some(help.into());
         self
     }

@@ -2,15 +2,20 @@
 //!
 //! [`read`] is the hot path: a byte lexer and an operator-precedence parser fill a flat arena, then
 //! [`crate::resolve`] turns it into the machine's form. The verdict about a text is always its verdict;
-//! what lies in [`tree`] only explains and prints.
+//! what lies in `tree` only explains and prints.
 
+pub(crate) mod ast;
+pub(crate) mod depth;
 mod error;
+mod lexer;
+pub(crate) mod names;
 mod options;
+mod parser;
 
 pub use error::{SyntaxError, SyntaxErrorKind};
 pub use options::{DEFAULT_MAX_DEPTH, Features, Lint, ReadOptions};
 
-use crate::{ir, source::FileId, symbol::Symbols};
+use crate::{ir, resolve, source::FileId, symbol::Symbols};
 
 /// Parses and resolves a text.
 ///
@@ -23,10 +28,10 @@ pub fn read(
     text: &[u8],
     options: &ReadOptions<'_>,
 ) -> Result<ir::File, SyntaxError> {
-    let _ = (symbols, file, text, options);
-    Err(SyntaxError::new(
-        SyntaxErrorKind::Syntax,
-        Default::default(),
-        "the reader is being written",
-    ))
+    let mut ast = parser::parse(symbols, text, options, false).map_err(|fail| *fail)?;
+    let mut program = resolve::resolve(symbols, file, text, &ast, options).map_err(|fail| *fail)?;
+    ast.consts.append(&mut program.consts);
+    program.consts = ast.consts;
+    program.warnings = ast.warnings;
+    Ok(program)
 }

@@ -1,0 +1,206 @@
+//! Set literals and `let`.
+
+use super::{Fail, Resolver, classify::Unfilled, scope::Meaning};
+use crate::{
+    ir::{LetGroup, LetId, Node, NodeId, Place, Range, SetId, SetLiteral},
+    source::Span,
+    symbol::{Symbol, names},
+    syntax::ast::{Attr, Dynamic, Expr, Id, Set, Value},
+};
+
+/// Where the subject of an `inherit (e)` is.
+#[derive(Clone, Copy)]
+enum Source {
+    /// A variable: looked up again for each name, which costs nothing.
+    Variable(Id),
+    /// The unshadowed `builtins`.
+    Builtins(Id),
+    /// In a slot of its own.
+    Cell(u32),
+}
+
+impl Resolver<'_> {
+    /// A set literal in strict position.
+    pub(super) fn set(&mut self, index: u32, span: Span) -> Result<NodeId, Fail> {
+        let ast = self.ast;
+        let set = &ast.sets[index as usize];
+        let attrs = ast.attrs_of(set);
+        let bindings = self.bindings.len();
+        let base = self.words.len();
+        let mut n_slots = 0;
+        let mut group = None;
+        // `inherit a` takes `a` from outside, so it is resolved before the set's names are bound.
+        self.inherited(attrs)?;
+        if set.recursive {
+            let slot = self.new_slot();
+            n_slots += 1;
+            group = Some((slot, self.bind_members(attrs, slot)));
+        }
+        let cell = group.map(|(_, cell)| cell);
+        let (sources, source_words) = self.sources(set, cell, &mut n_slots)?;
+        self.members(attrs, &sources, base, cell)?;
+        let values = self.take_words(base);
+        let sources = self.source_words(source_words);
+        let mut overrides = None;
+        if set.recursive {
+            overrides = attrs
+                .iter()
+                .position(|attr| ast.names.symbol(attr.name) == names::OVERRIDES)
+                .map(|at| at as u32);
+        }
+        for &Dynamic { name, value } in ast.dynamic_of(set) {
+            let name = self.strict(name)?;
+            let value = self.operand(value, None)?;
+            self.words.extend_from_slice(&[name.0, value.0, 0]);
+        }
+        let dynamic = self.take_words(base);
+        self.unbind(bindings);
+        self.free_slots(n_slots);
+        let literal = SetLiteral {
+            names: attrs.iter().map(|a| (ast.names.symbol(a.name), a.span)).collect(),
+            values,
+            group: group.map(|(slot, _)| slot),
+            sources,
+            overrides,
+            dynamic,
+            cache: self.new_cache(),
+        };
+        let id = SetId(self.out.sets.len() as u32);
+        self.out.sets.push(literal);
+        Ok(self.add(Node::Set(id), span))
+    }
+
+    /// A `let` in strict position.
+    pub(super) fn let_in(&mut self, index: u32, body: Id, span: Span) -> Result<NodeId, Fail> {
+        let ast = self.ast;
+        let set = &ast.sets[index as usize];
+        let attrs = ast.attrs_of(set);
+        if attrs.is_empty() && ast.run(set.sources).is_empty() {
+            return self.strict(body);
+        }
+        let bindings = self.bindings.len();
+        let base = self.words.len();
+        let mut n_slots = 1;
+        self.inherited(attrs)?;
+        let group = self.new_slot();
+        let cell = self.bind_members(attrs, group);
+        let (sources, source_words) = self.sources(set, Some(cell), &mut n_slots)?;
+        self.members(attrs, &sources, base, Some(cell))?;
+        let members = self.take_words(base);
+        let sources = self.source_words(source_words);
+        let body = self.strict(body)?;
+        self.unbind(bindings);
+        self.free_slots(n_slots);
+        let id = LetId(self.out.lets.len() as u32);
+        self.out.lets.push(LetGroup { group, members, sources, body });
+        Ok(self.add(Node::Let(id), span))
+    }
+
+    /// Pushes one word for each attribute: the operand of an `inherit a`, or a place to fill.
+    fn inherited(&mut self, attrs: &[Attr]) -> Result<(), Fail> {
+        let ast = self.ast;
+        for attr in attrs {
+            let word = match attr.value {
+                Value::Inherit(id) => self.operand(id, Some(ast.names.symbol(attr.name)))?.0,
+                _ => 0,
+            };
+            self.words.push(word);
+        }
+        Ok(())
+    }
+
+    /// Brings the names of a `rec` set or `let` into scope, as members of the group in `slot`.
+    fn bind_members(&mut self, attrs: &[Attr], slot: u32) -> u32 {
+        let cell = self.new_cell(Place::local(slot));
+        for (index, attr) in attrs.iter().enumerate() {
+            self.bind(attr.name, cell, Some(index as u32));
+        }
+        cell
+    }
+
+    /// Resolves the subjects of `inherit (e)`. Those that need a slot give pairs of words.
+    fn sources(
+        &mut self,
+        set: &Set,
+        group: Option<u32>,
+        n_slots: &mut u32,
+    ) -> Result<(Vec<Source>, Vec<u32>), Fail> {
+        let ast = self.ast;
+        let subjects = ast.run(set.sources);
+        let mut sources = Vec::with_capacity(subjects.len());
+        let mut words = Vec::new();
+        for &subject in subjects {
+            let id = Id(subject);
+            if let Expr::Name(name) = ast.node(id) {
+                if self.is_builtins(name) {
+                    sources.push(Source::Builtins(id));
+                    continue;
+                }
+                if self.meaning(name) != Meaning::Dynamic {
+                    sources.push(Source::Variable(id));
+                    continue;
+                }
+            }
+            let slot = self.new_slot();
+            *n_slots += 1;
+            let unfilled = group.map(|cell| Unfilled { cell, from: 0 });
+            let operand = self.operand_while(id, None, unfilled)?;
+            words.extend_from_slice(&[slot, operand.0]);
+            sources.push(Source::Cell(self.new_cell(Place::local(slot))));
+        }
+        Ok((sources, words))
+    }
+
+    fn source_words(&mut self, words: Vec<u32>) -> Range {
+        let start = self.out.extra.len() as u32;
+        self.out.extra.extend_from_slice(&words);
+        Range { start, len: words.len() as u32 }
+    }
+
+    /// Fills the words from `base` on with the operands of the attributes.
+    fn members(
+        &mut self,
+        attrs: &[Attr],
+        sources: &[Source],
+        base: usize,
+        group: Option<u32>,
+    ) -> Result<(), Fail> {
+        let ast = self.ast;
+        for (index, attr) in attrs.iter().enumerate() {
+            let name = ast.names.symbol(attr.name);
+            let operand = match attr.value {
+                Value::Inherit(_) => continue,
+                Value::Plain(id) => {
+                    let unfilled = group.map(|cell| Unfilled { cell, from: index as u32 });
+                    self.operand_while(id, Some(name), unfilled)?
+                }
+                Value::From(source) => {
+                    self.inherited_from(sources[source as usize], name, attr.span)?
+                }
+            };
+            self.words[base + index] = operand.0;
+        }
+        Ok(())
+    }
+
+    /// A thunk of the selection of `name` from a source.
+    fn inherited_from(&mut self, source: Source, name: Symbol, span: Span) -> Result<NodeId, Fail> {
+        if let Source::Builtins(_) = source
+            && let Some(global) = (self.options.builtins)(name)
+        {
+            return Ok(self.add(Node::Global(global), span));
+        }
+        let body = self.begin_body();
+        let subject = match source {
+            Source::Variable(id) | Source::Builtins(id) => self.strict(id)?,
+            Source::Cell(cell) => {
+                let place = self.place(cell);
+                self.add(Node::Var(place), span)
+            }
+        };
+        let cache = self.new_cache();
+        let root = self.add(Node::Select { base: subject, name, cache }, span);
+        self.end_body(body, root, span)?;
+        Ok(self.add(Node::Suspend(body), span))
+    }
+}

@@ -1,0 +1,281 @@
+//! What the parser leaves for [`crate::resolve`]: one flat arena a file, operands before their users.
+//!
+//! Nodes are two words and a tag; lists of operands lie in `extra` as *runs*, a length and that many words.
+//! Names are file-local numbers ([`Names`]), so that the resolver can index tables by them.
+
+use super::names::{Name, Names};
+use crate::{ir::Const, source::Span};
+
+/// Number of a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Id(pub(crate) u32);
+
+/// Place of a run in [`Ast::extra`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Run(pub(crate) u32);
+
+/// One expression, with operators as they were written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Expr {
+    /// Index into `consts`.
+    Const(u32),
+    EmptyList,
+    CurPos,
+    Name(Name),
+    List(Run),
+    /// Index into `sets`.
+    Set(u32),
+    /// `let { … }`.
+    LegacyLet(u32),
+    Let {
+        set: u32,
+        body: Id,
+    },
+    With {
+        subject: Id,
+        body: Id,
+    },
+    /// Index into `lambdas`.
+    Lambda(u32),
+    Call {
+        function: Id,
+        args: Run,
+    },
+    /// `path`: words of [`Part`]s.
+    Select {
+        base: Id,
+        path: Run,
+    },
+    /// As `Select`, then one word more: the default.
+    SelectOr {
+        base: Id,
+        path: Run,
+    },
+    HasAttr {
+        base: Id,
+        path: Run,
+    },
+    /// `branches`: two nodes.
+    If {
+        condition: Id,
+        branches: Run,
+    },
+    Assert {
+        condition: Id,
+        body: Id,
+    },
+    Plus(Run),
+    Concat(Run),
+    Update(Run),
+    And(Run),
+    Or(Run),
+    Interpolate(Run),
+    /// The first part is a string constant or `HomePath`.
+    InterpolatePath(Run),
+    Implies(Id, Id),
+    Not(Id),
+    Negate(Id),
+    Equal(Id, Id),
+    NotEqual(Id, Id),
+    Less(Id, Id),
+    LessEqual(Id, Id),
+    Greater(Id, Id),
+    GreaterEqual(Id, Id),
+    Sub(Id, Id),
+    Mul(Id, Id),
+    Div(Id, Id),
+    /// Index into `consts`: the text between `<` and `>`.
+    Lookup(u32),
+    /// Index into `consts`: the text after `~`.
+    HomePath(u32),
+}
+
+const _: () = assert!(size_of::<Expr>() == 12);
+
+/// One step of an attribute path: two words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Part {
+    Name(Name),
+    Dynamic(Id),
+}
+
+impl Part {
+    pub(crate) fn to_words(self) -> [u32; 2] {
+        match self {
+            Part::Name(name) => [0, name.0],
+            Part::Dynamic(id) => [1, id.0],
+        }
+    }
+    pub(crate) fn from_words(words: &[u32]) -> Part {
+        if words[0] == 0 { Part::Name(Name(words[1])) } else { Part::Dynamic(Id(words[1])) }
+    }
+}
+
+/// What an attribute is bound to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Value {
+    /// `a = e;`
+    Plain(Id),
+    /// `inherit a;`: a `Name` of the scope outside.
+    Inherit(Id),
+    /// `inherit (e) a;`: index into the set's sources.
+    From(u32),
+}
+
+/// A static attribute.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attr {
+    pub(crate) name: Name,
+    pub(crate) value: Value,
+    /// From the beginning of the attribute path to the end of this name.
+    pub(crate) span: Span,
+}
+
+/// `${e} = value;`
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dynamic {
+    pub(crate) name: Id,
+    pub(crate) value: Id,
+}
+
+/// A set literal or the bindings of a `let`, merged and checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Set {
+    pub(crate) recursive: bool,
+    /// In order of symbols, none twice: start and length in `attrs`.
+    pub(crate) attrs: (u32, u32),
+    /// In source order: start and length in `dynamic`.
+    pub(crate) dynamic: (u32, u32),
+    /// Subjects of `inherit (e)`, in source order: nodes.
+    pub(crate) sources: Run,
+}
+
+/// A function of one argument.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lambda {
+    pub(crate) param: Param,
+    pub(crate) body: Id,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Param {
+    Simple(Name, Span),
+    /// Index into `patterns`.
+    Formals(u32),
+}
+
+/// `{ a, b ? c, ... }@args`
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pattern {
+    /// In source order: start and length in `formals`.
+    pub(crate) formals: (u32, u32),
+    pub(crate) args: Option<Name>,
+    pub(crate) ellipsis: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Formal {
+    pub(crate) name: Name,
+    pub(crate) span: Span,
+    pub(crate) default: Option<Id>,
+}
+
+/// A parsed text.
+#[derive(Debug)]
+pub(crate) struct Ast {
+    pub(crate) nodes: Vec<Expr>,
+    /// Parallel to `nodes`. Parentheses are not part of a span.
+    pub(crate) spans: Vec<Span>,
+    pub(crate) extra: Vec<u32>,
+    pub(crate) consts: Vec<Const>,
+    pub(crate) sets: Vec<Set>,
+    pub(crate) attrs: Vec<Attr>,
+    pub(crate) dynamic: Vec<Dynamic>,
+    pub(crate) lambdas: Vec<Lambda>,
+    pub(crate) patterns: Vec<Pattern>,
+    pub(crate) formals: Vec<Formal>,
+    pub(crate) names: Names,
+    pub(crate) root: Id,
+    pub(crate) warnings: Vec<(Span, String)>,
+}
+
+impl Ast {
+    pub(crate) fn with_capacity(text_len: usize, names: Names) -> Ast {
+        Ast {
+            nodes: Vec::with_capacity(text_len / 12 + 16),
+            spans: Vec::with_capacity(text_len / 12 + 16),
+            extra: Vec::with_capacity(text_len / 16 + 16),
+            consts: Vec::with_capacity(text_len / 64 + 4),
+            sets: Vec::new(),
+            attrs: Vec::with_capacity(text_len / 64 + 4),
+            dynamic: Vec::new(),
+            lambdas: Vec::new(),
+            patterns: Vec::new(),
+            formals: Vec::new(),
+            names,
+            root: Id(0),
+            warnings: Vec::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn node(&self, id: Id) -> Expr {
+        self.nodes[id.0 as usize]
+    }
+
+    #[inline]
+    pub(crate) fn span(&self, id: Id) -> Span {
+        self.spans[id.0 as usize]
+    }
+
+    #[inline]
+    pub(crate) fn run(&self, run: Run) -> &[u32] {
+        let at = run.0 as usize;
+        let n = self.extra[at] as usize;
+        &self.extra[at + 1..at + 1 + n]
+    }
+
+    #[inline]
+    pub(crate) fn add(&mut self, node: Expr, span: Span) -> Id {
+        let id = Id(self.nodes.len() as u32);
+        self.nodes.push(node);
+        self.spans.push(span);
+        id
+    }
+
+    pub(crate) fn add_run(&mut self, words: &[u32]) -> Run {
+        let run = Run(self.extra.len() as u32);
+        self.extra.push(words.len() as u32);
+        self.extra.extend_from_slice(words);
+        run
+    }
+
+    pub(crate) fn add_const(&mut self, value: Const, span: Span) -> Id {
+        let index = self.consts.len() as u32;
+        self.consts.push(value);
+        self.add(Expr::Const(index), span)
+    }
+
+    pub(crate) fn attrs_of(&self, set: &Set) -> &[Attr] {
+        &self.attrs[set.attrs.0 as usize..(set.attrs.0 + set.attrs.1) as usize]
+    }
+
+    pub(crate) fn dynamic_of(&self, set: &Set) -> &[Dynamic] {
+        &self.dynamic[set.dynamic.0 as usize..(set.dynamic.0 + set.dynamic.1) as usize]
+    }
+
+    pub(crate) fn formals_of(&self, pattern: &Pattern) -> &[Formal] {
+        &self.formals[pattern.formals.0 as usize..(pattern.formals.0 + pattern.formals.1) as usize]
+    }
+
+    /// The string constant that the node is, if it is one.
+    pub(crate) fn as_string(&self, id: Id) -> Option<&[u8]> {
+        match self.node(id) {
+            Expr::Const(index) => match &self.consts[index as usize] {
+                Const::String(text) => Some(text),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The names of one file, numbered densely in order of first appearance.
+//!
+//! A table that no other thread sees: most names of a file are found here without a lock, and the resolver
+//! indexes its scopes by these numbers instead of hashing.
+
+use crate::symbol::{Symbol, Symbols};
+
+/// Number of a name in its file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub(crate) struct Name(pub(crate) u32);
+
+#[derive(Debug)]
+struct Entry {
+    hash: u64,
+    symbol: Symbol,
+    /// Where the text has it, or an empty range: then the symbol table is asked.
+    start: u32,
+    end: u32,
+}
+
+/// The names of one file.
+#[derive(Debug)]
+pub(crate) struct Names {
+    entries: Vec<Entry>,
+    /// Open addressing, at most half full: high half of the hash, number + 1; 0 is empty.
+    table: Vec<u64>,
+}
+
+impl Names {
+    pub(crate) fn new() -> Names {
+        Names { entries: Vec::with_capacity(64), table: vec![0; 128] }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    #[inline]
+    pub(crate) fn symbol(&self, name: Name) -> Symbol {
+        self.entries[name.0 as usize].symbol
+    }
+
+    /// The number of `text[start..end]`.
+    #[inline]
+    pub(crate) fn intern_at(
+        &mut self,
+        symbols: &Symbols,
+        text: &[u8],
+        start: u32,
+        end: u32,
+    ) -> Name {
+        let bytes = &text[start as usize..end as usize];
+        let hash = symbols.hash(bytes);
+        let mask = self.table.len() - 1;
+        let tag = hash >> 32;
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.table[at];
+            if slot == 0 {
+                return self.insert(symbols, bytes, hash, at, start, end);
+            }
+            if slot >> 32 == tag {
+                let number = slot as u32 - 1;
+                let entry = &self.entries[number as usize];
+                let known = if entry.start == entry.end {
+                    symbols.name(entry.symbol)
+                } else {
+                    &text[entry.start as usize..entry.end as usize]
+                };
+                if known == bytes {
+                    return Name(number);
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// The number of a name that does not stand in the text as it is.
+    pub(crate) fn intern_bytes(&mut self, symbols: &Symbols, text: &[u8], bytes: &[u8]) -> Name {
+        match self.find(symbols, text, bytes) {
+            Ok(name) => name,
+            Err((hash, at)) => self.insert(symbols, bytes, hash, at, 0, 0),
+        }
+    }
+
+    /// The number of a name, if the file has it.
+    pub(crate) fn lookup(&self, symbols: &Symbols, text: &[u8], bytes: &[u8]) -> Option<Name> {
+        self.find(symbols, text, bytes).ok()
+    }
+
+    fn find(&self, symbols: &Symbols, text: &[u8], bytes: &[u8]) -> Result<Name, (u64, usize)> {
+        let hash = symbols.hash(bytes);
+        let mask = self.table.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.table[at];
+            if slot == 0 {
+                return Err((hash, at));
+            }
+            if slot >> 32 == hash >> 32 {
+                let number = slot as u32 - 1;
+                let entry = &self.entries[number as usize];
+                let known = if entry.start == entry.end {
+                    symbols.name(entry.symbol)
+                } else {
+                    &text[entry.start as usize..entry.end as usize]
+                };
+                if known == bytes {
+                    return Ok(Name(number));
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    #[inline(never)]
+    fn insert(
+        &mut self,
+        symbols: &Symbols,
+        bytes: &[u8],
+        hash: u64,
+        at: usize,
+        start: u32,
+        end: u32,
+    ) -> Name {
+        let number = self.entries.len() as u32;
+        let symbol = symbols.intern_hashed(bytes, hash);
+        self.entries.push(Entry { hash, symbol, start, end });
+        self.table[at] = (hash >> 32) << 32 | (number as u64 + 1);
+        if self.entries.len() * 2 > self.table.len() {
+            self.grow();
+        }
+        Name(number)
+    }
+
+    fn grow(&mut self) {
+        let mask = self.table.len() * 4 - 1;
+        self.table.clear();
+        self.table.resize(mask + 1, 0);
+        for (number, entry) in self.entries.iter().enumerate() {
+            let mut at = entry.hash as usize & mask;
+            while self.table[at] != 0 {
+                at = (at + 1) & mask;
+            }
+            self.table[at] = (entry.hash >> 32) << 32 | (number as u64 + 1);
+        }
+    }
+}

@@ -1,0 +1,469 @@
+//! Bindings of sets and `let`, and how they merge.
+//!
+//! Merging is about text, not values: `{ a.b = 1; a = { c = 2; }; }` is one inner set because both sides are
+//! set literals. The first of them decides whether the inner set is `rec`. A whole literal may only add names
+//! that are not there; a path may go into what is there.
+//!
+//! Bindings are collected as [`Def`]s and brought into the order of symbols when the set ends; only groups of
+//! equal names, and paths, take the slow way through a [`Draft`].
+
+use rustc_hash::FxHashMap;
+
+use super::{Fail, Kind, Parser};
+use crate::{
+    source::Span,
+    symbol::Symbol,
+    syntax::{
+        SyntaxError, SyntaxErrorKind,
+        ast::{Attr, Dynamic, Expr, Id, Part, Run, Set, Value},
+        lexer::Token,
+        names::Name,
+    },
+};
+
+/// What stands on the left of a binding.
+#[derive(Clone, Copy, Debug)]
+enum Head {
+    Name(Name),
+    Dynamic(Id),
+}
+
+/// One binding before merging.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Def {
+    head: Head,
+    /// Of the name; 0 for dynamic ones.
+    symbol: Symbol,
+    /// The steps after the head: a run of `(part, part, end of the part)`, and how many of them are done.
+    tail: Option<(Run, u32)>,
+    value: Value,
+    /// From the beginning of the whole path to the end of the head.
+    span: Span,
+}
+
+/// Words of a step in a tail.
+const STEP: usize = 3;
+
+/// A set that is being put together.
+#[derive(Default)]
+struct Draft {
+    recursive: bool,
+    defs: Vec<Def>,
+    sources: Vec<u32>,
+}
+
+impl Parser<'_> {
+    /// Bindings up to, not including, the token `close`. `first` is a name that was already read.
+    ///
+    /// A `let` (`close` is `in`) may not have dynamic names.
+    pub(super) fn bindings(
+        &mut self,
+        start: u32,
+        close: Kind,
+        recursive: bool,
+        mut first: Option<(Name, Token)>,
+    ) -> Result<u32, Fail> {
+        let base = self.defs.len();
+        let source_base = self.sources.len();
+        loop {
+            if first.is_none() {
+                match self.token.kind {
+                    kind if kind == close => break,
+                    Kind::Inherit => {
+                        self.inherit(source_base)?;
+                        continue;
+                    }
+                    Kind::Ident | Kind::Or | Kind::Quote | Kind::DollarBrace => {}
+                    _ => return Err(self.bad_binding(start, close)),
+                }
+            }
+            self.binding(first.take(), close)?;
+        }
+        self.freeze(base, source_base, recursive)
+    }
+
+    #[inline]
+    fn binding(&mut self, first: Option<(Name, Token)>, close: Kind) -> Result<(), Fail> {
+        let start = first.map_or(self.token.start, |(_, token)| token.start);
+        let (head, head_end) = match first {
+            Some((name, token)) => (Part::Name(name), token.end),
+            None => {
+                let part = self.attr_part()?;
+                (part, self.last_end_of_part())
+            }
+        };
+        let span = Span { start, end: head_end };
+        let tail = match self.token.kind {
+            Kind::Dot => Some(self.tail()?),
+            _ => None,
+        };
+        if self.token.kind != Kind::Assign {
+            return Err(self.no_assign(span));
+        }
+        self.advance()?;
+        let value = self.expr()?;
+        if self.token.kind != Kind::Semicolon {
+            return Err(self.no_semicolon(span));
+        }
+        self.advance()?;
+        let (head, symbol) = match head {
+            Part::Name(name) => (Head::Name(name), self.ast.names.symbol(name)),
+            Part::Dynamic(id) => {
+                if close == Kind::In {
+                    return Err(self.dynamic_in_let(span));
+                }
+                (Head::Dynamic(id), Symbol(0))
+            }
+        };
+        self.defs.push(Def {
+            head,
+            symbol,
+            tail: tail.map(|run| (run, 0)),
+            value: Value::Plain(value),
+            span,
+        });
+        Ok(())
+    }
+
+    /// Where the part that was just read ends: the token before the one at hand.
+    fn last_end_of_part(&self) -> u32 {
+        self.last_end
+    }
+
+    fn tail(&mut self) -> Result<Run, Fail> {
+        let base = self.words.len();
+        while self.token.kind == Kind::Dot {
+            self.advance()?;
+            let part = self.attr_part()?;
+            let end = self.last_end_of_part();
+            self.words.extend_from_slice(&part.to_words());
+            self.words.push(end);
+        }
+        let run = self.ast.add_run(&self.words[base..]);
+        self.words.truncate(base);
+        Ok(run)
+    }
+
+    fn inherit(&mut self, source_base: usize) -> Result<(), Fail> {
+        self.advance()?;
+        let mut source = None;
+        if self.token.kind == Kind::OpenParen {
+            let open = self.token.span();
+            self.advance()?;
+            let subject = self.expr()?;
+            if self.token.kind != Kind::CloseParen {
+                return Err(self.unclosed(open, "')'"));
+            }
+            self.advance()?;
+            source = Some((self.sources.len() - source_base) as u32);
+            self.sources.push(subject.0);
+        }
+        loop {
+            match self.token.kind {
+                Kind::Semicolon => return self.advance(),
+                Kind::Ident | Kind::Or | Kind::Quote | Kind::DollarBrace => {}
+                _ => return Err(self.expected("a name to inherit, or ';'")),
+            }
+            let start = self.token.start;
+            let part = self.attr_part()?;
+            let span = Span { start, end: self.last_end_of_part() };
+            let Part::Name(name) = part else {
+                return Err(self.dynamic_in_inherit(span));
+            };
+            let value = match source {
+                Some(source) => Value::From(source),
+                None => Value::Inherit(self.ast.add(Expr::Name(name), span)),
+            };
+            self.defs.push(Def {
+                head: Head::Name(name),
+                symbol: self.ast.names.symbol(name),
+                tail: None,
+                value,
+                span,
+            });
+        }
+    }
+
+    /// `{ }`, both braces read.
+    pub(super) fn empty_set(&mut self, start: u32) -> Id {
+        let set = self.ast.sets.len() as u32;
+        let sources = self.ast.add_run(&[]);
+        self.ast.sets.push(Set { recursive: false, attrs: (0, 0), dynamic: (0, 0), sources });
+        let span = self.since(start);
+        self.ast.add(Expr::Set(set), span)
+    }
+
+    /// Makes a set of the bindings from `base` on.
+    fn freeze(&mut self, base: usize, source_base: usize, recursive: bool) -> Result<u32, Fail> {
+        self.defs[base..].sort_by_key(|def| def.symbol);
+        let defs = &self.defs[base..];
+        let simple = defs.iter().all(|def| def.tail.is_none() && matches!(def.head, Head::Name(_)))
+            && defs.windows(2).all(|pair| pair[0].symbol != pair[1].symbol);
+        let sources = self.ast.add_run(&self.sources[source_base..]);
+        if simple {
+            let first = self.ast.attrs.len() as u32;
+            let n = defs.len() as u32;
+            self.ast.attrs.extend(defs.iter().map(|def| {
+                let Head::Name(name) = def.head else { unreachable!("checked above") };
+                Attr { name, value: def.value, span: def.span }
+            }));
+            self.defs.truncate(base);
+            self.sources.truncate(source_base);
+            let set = Set { recursive, attrs: (first, n), dynamic: (0, 0), sources };
+            self.ast.sets.push(set);
+            return Ok(self.ast.sets.len() as u32 - 1);
+        }
+        let draft = Draft {
+            recursive,
+            defs: self.defs.split_off(base),
+            sources: self.sources.split_off(source_base),
+        };
+        let set = self.finish(draft)?;
+        self.ast.sets.push(set);
+        Ok(self.ast.sets.len() as u32 - 1)
+    }
+
+    /// Merges equal names and paths of a draft.
+    fn finish(&mut self, mut draft: Draft) -> Result<Set, Fail> {
+        // Stable, so equal names stay in source order.
+        draft.defs.sort_by_key(|def| def.symbol);
+        // Groups are visited in the order of symbols, but the mistake that is met first in the text counts.
+        self.check_clashes(&draft.defs)?;
+        let mut attrs: Vec<Attr> = Vec::with_capacity(draft.defs.len());
+        let mut dynamic: Vec<(u32, Dynamic)> = Vec::new();
+        let mut at = 0;
+        while at < draft.defs.len() {
+            let def = draft.defs[at];
+            match def.head {
+                Head::Dynamic(name) => {
+                    at += 1;
+                    let value = self.value_of(def)?;
+                    let Value::Plain(value) = value else { unreachable!("inherit has names only") };
+                    dynamic.push((def.span.start, Dynamic { name, value }));
+                }
+                Head::Name(name) => {
+                    // Dynamic definitions carry the symbol 0, which is also a real one.
+                    let mut group: Vec<Def> = Vec::new();
+                    let mut end = at;
+                    while end < draft.defs.len() && draft.defs[end].symbol == def.symbol {
+                        match draft.defs[end].head {
+                            Head::Name(_) => group.push(draft.defs[end]),
+                            Head::Dynamic(name) => {
+                                let def = draft.defs[end];
+                                let Value::Plain(value) = self.value_of(def)? else {
+                                    unreachable!("inherit has names only")
+                                };
+                                dynamic.push((def.span.start, Dynamic { name, value }));
+                            }
+                        }
+                        end += 1;
+                    }
+                    at = end;
+                    let value = match group[..] {
+                        [def] => self.value_of(def)?,
+                        _ => Value::Plain(self.merge(&group)?),
+                    };
+                    attrs.push(Attr { name, value, span: def.span });
+                }
+            }
+        }
+        // Positions of merged sets may interleave; source order is what counts at run time.
+        dynamic.sort_by_key(|&(start, _)| start);
+        let first_attr = self.ast.attrs.len() as u32;
+        let first_dynamic = self.ast.dynamic.len() as u32;
+        let set = Set {
+            recursive: draft.recursive,
+            attrs: (first_attr, attrs.len() as u32),
+            dynamic: (first_dynamic, dynamic.len() as u32),
+            sources: self.ast.add_run(&draft.sources),
+        };
+        self.ast.attrs.extend(attrs);
+        self.ast.dynamic.extend(dynamic.into_iter().map(|(_, d)| d));
+        Ok(set)
+    }
+
+    /// Whether a definition can take others of its name in.
+    fn as_set(&self, def: &Def) -> Option<u32> {
+        match def.value {
+            Value::Plain(id) if def.tail.is_none() => match self.ast.node(id) {
+                Expr::Set(set) => Some(set),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn check_clashes(&self, defs: &[Def]) -> Result<(), Fail> {
+        let mut worst: Option<(Def, Def)> = None;
+        for pair in defs.windows(2) {
+            let (Head::Name(_), Head::Name(_)) = (pair[0].head, pair[1].head) else { continue };
+            if pair[0].symbol != pair[1].symbol {
+                continue;
+            }
+            let open = |def: &Def| def.tail.is_some() || self.as_set(def).is_some();
+            if !(open(&pair[0]) && open(&pair[1]))
+                && worst.is_none_or(|(_, second)| pair[1].span.start < second.span.start)
+            {
+                worst = Some((pair[0], pair[1]));
+            }
+        }
+        match worst {
+            Some((first, second)) => Err(self.duplicate(first, second)),
+            None => Ok(()),
+        }
+    }
+
+    /// The value of a definition that stands alone: what its path ends in, wrapped in one set a step.
+    fn value_of(&mut self, def: Def) -> Result<Value, Fail> {
+        let Some((tail, done)) = def.tail else { return Ok(def.value) };
+        let Value::Plain(mut value) = def.value else { unreachable!("inherit has no path") };
+        let steps: Vec<u32> = self.ast.run(tail)[done as usize * STEP..].to_vec();
+        for step in steps.chunks_exact(STEP).rev() {
+            let span = Span { start: def.span.start, end: step[2] };
+            let mut set = Set {
+                recursive: false,
+                attrs: (0, 0),
+                dynamic: (0, 0),
+                sources: self.ast.add_run(&[]),
+            };
+            match Part::from_words(step) {
+                Part::Name(name) => {
+                    set.attrs = (self.ast.attrs.len() as u32, 1);
+                    self.ast.attrs.push(Attr { name, value: Value::Plain(value), span });
+                }
+                Part::Dynamic(name) => {
+                    set.dynamic = (self.ast.dynamic.len() as u32, 1);
+                    self.ast.dynamic.push(Dynamic { name, value });
+                }
+            }
+            let index = self.ast.sets.len() as u32;
+            self.ast.sets.push(set);
+            let end = self.ast.span(value).end;
+            value = self.ast.add(Expr::Set(index), Span { start: def.span.start, end });
+        }
+        Ok(Value::Plain(value))
+    }
+
+    /// The set that several definitions of one name make together. All of them are sets or paths.
+    fn merge(&mut self, group: &[Def]) -> Result<Id, Fail> {
+        self.enter(|p| p.merge_here(group))
+    }
+
+    fn merge_here(&mut self, group: &[Def]) -> Result<Id, Fail> {
+        let first = group[0];
+        // The first literal decides about `rec`, and keeps its node.
+        let (mut draft, home) = match (self.as_set(&first), first.value) {
+            (Some(set), Value::Plain(id)) => (self.reopen(set), Some((set, id))),
+            _ => (Draft::default(), None),
+        };
+        let mut names: Option<FxHashMap<Symbol, Span>> = None;
+        let rest = if home.is_some() { &group[1..] } else { group };
+        for def in rest {
+            if let Some(set) = self.as_set(def) {
+                let known = names.get_or_insert_with(|| {
+                    draft
+                        .defs
+                        .iter()
+                        .filter(|d| matches!(d.head, Head::Name(_)))
+                        .map(|d| (d.symbol, d.span))
+                        .collect()
+                });
+                let more = self.reopen(set);
+                let offset = draft.sources.len() as u32;
+                for mut def in more.defs {
+                    if let Head::Name(_) = def.head
+                        && let Some(&span) = known.get(&def.symbol)
+                    {
+                        let before = Def { span, ..def };
+                        return Err(self.duplicate(before, def));
+                    }
+                    if let Value::From(source) = &mut def.value {
+                        *source += offset;
+                    }
+                    known.insert(def.symbol, def.span);
+                    draft.defs.push(def);
+                }
+                draft.sources.extend(more.sources);
+            } else {
+                let inner = self.step(def);
+                if let (Some(known), Head::Name(_)) = (&mut names, inner.head) {
+                    known.entry(inner.symbol).or_insert(inner.span);
+                }
+                draft.defs.push(inner);
+            }
+        }
+        let last = group[group.len() - 1];
+        let set = self.finish(draft)?;
+        Ok(match home {
+            Some((index, id)) => {
+                self.ast.sets[index as usize] = set;
+                id
+            }
+            None => {
+                let index = self.ast.sets.len() as u32;
+                self.ast.sets.push(set);
+                let span = Span { start: first.span.start, end: last.span.end };
+                self.ast.add(Expr::Set(index), span)
+            }
+        })
+    }
+
+    /// A finished set as a draft.
+    fn reopen(&self, set: u32) -> Draft {
+        let set = self.ast.sets[set as usize];
+        let named = self.ast.attrs_of(&set).iter().map(|attr| Def {
+            head: Head::Name(attr.name),
+            symbol: self.ast.names.symbol(attr.name),
+            tail: None,
+            value: attr.value,
+            span: attr.span,
+        });
+        let dynamic = self.ast.dynamic_of(&set).iter().map(|dynamic| Def {
+            head: Head::Dynamic(dynamic.name),
+            symbol: Symbol(0),
+            tail: None,
+            value: Value::Plain(dynamic.value),
+            span: self.ast.span(dynamic.name),
+        });
+        Draft {
+            recursive: set.recursive,
+            defs: named.chain(dynamic).collect(),
+            sources: self.ast.run(set.sources).to_vec(),
+        }
+    }
+
+    /// What a definition with a path is inside the set that its head names.
+    fn step(&self, def: &Def) -> Def {
+        let (run, done) = def.tail.expect("only sets and paths are merged");
+        let steps = self.ast.run(run);
+        let step = &steps[done as usize * STEP..];
+        let (head, symbol) = match Part::from_words(step) {
+            Part::Name(name) => (Head::Name(name), self.ast.names.symbol(name)),
+            Part::Dynamic(id) => (Head::Dynamic(id), Symbol(0)),
+        };
+        let tail = (step.len() > STEP).then_some((run, done + 1));
+        Def {
+            head,
+            symbol,
+            tail,
+            value: def.value,
+            span: Span { start: def.span.start, end: step[2] },
+        }
+    }
+
+    #[cold]
+    fn duplicate(&self, first: Def, second: Def) -> Fail {
+        let name = String::from_utf8_lossy(self.symbols.name(second.symbol)).into_owned();
+        let mut error = SyntaxError::new(
+            SyntaxErrorKind::Duplicate,
+            second.span,
+            format!("attribute '{name}' already defined"),
+        )
+        .label("defined again here")
+        .other(first.span, "first defined here");
+        if self.as_set(&first).is_some() || first.tail.is_some() {
+            error = error.help("only sets written as literals are merged, and only one level deep");
+        }
+        Box::new(error)
+    }
+}

@@ -1,0 +1,173 @@
+//! Tokens to [`Ast`]: precedence by an explicit stack of operators, everything else by recursive descent on a
+//! counted, growing stack.
+//!
+//! Chains (`a + b + …`, `f x y …`, `!!!…`, `a.b.c…`) never recurse. Nesting does: one level for each bracket,
+//! lambda, `if`, `let`, `with`, `assert`, interpolation; [`Parser::enter`] counts it.
+
+mod binding;
+mod expr;
+mod formals;
+mod message;
+mod string;
+
+use super::{
+    ReadOptions, SyntaxError, SyntaxErrorKind,
+    ast::{Ast, Id},
+    depth::Depth,
+    lexer::{Kind, Lexer, Token},
+    names::{Name, Names},
+};
+use crate::{source::Span, symbol::Symbols};
+
+/// Errors are rare and large, so they travel in a box.
+pub(super) type Fail = Box<SyntaxError>;
+
+/// How many tokens may pass between two polls.
+const POLL_TOKENS: u32 = 4096;
+
+pub(super) struct Parser<'a> {
+    lexer: Lexer<'a>,
+    text: &'a [u8],
+    symbols: &'a Symbols,
+    options: &'a ReadOptions<'a>,
+    /// The token at hand.
+    token: Token,
+    /// End of the token before.
+    last_end: u32,
+    ast: Ast,
+    /// Operands and path parts not yet in a run; used as a stack.
+    words: Vec<u32>,
+    ops: Vec<expr::Op>,
+    /// Bindings of the sets that are open; used as a stack.
+    defs: Vec<binding::Def>,
+    sources: Vec<u32>,
+    depth: Depth,
+    countdown: u32,
+    /// Keep the pieces of indented strings apart, as C++ Nix prints them.
+    keep_pieces: bool,
+}
+
+/// Parses a whole text.
+pub(super) fn parse(
+    symbols: &Symbols,
+    text: &[u8],
+    options: &ReadOptions<'_>,
+    keep_pieces: bool,
+) -> Result<Ast, Fail> {
+    if u32::try_from(text.len()).is_err() {
+        return Err(Box::new(SyntaxError::new(
+            SyntaxErrorKind::TooDeep,
+            Span::default(),
+            "the text is larger than 4 GiB",
+        )));
+    }
+    let mut lexer = Lexer::new(text);
+    let token = lexer.next(0);
+    let mut parser = Parser {
+        lexer,
+        text,
+        symbols,
+        options,
+        token,
+        last_end: 0,
+        ast: Ast::with_capacity(text.len(), Names::new()),
+        words: Vec::with_capacity(64),
+        ops: Vec::with_capacity(16),
+        defs: Vec::with_capacity(64),
+        sources: Vec::new(),
+        depth: Depth::new(options.max_depth),
+        countdown: POLL_TOKENS,
+        keep_pieces,
+    };
+    if !(options.poll)() {
+        return Err(parser.cancelled());
+    }
+    let root = parser.expr()?;
+    if parser.token.kind != Kind::End {
+        return Err(parser.unexpected_after_expr());
+    }
+    parser.ast.root = root;
+    Ok(parser.ast)
+}
+
+impl Parser<'_> {
+    /// Moves to the next token.
+    #[inline]
+    fn advance(&mut self) -> Result<(), Fail> {
+        self.advance_to(self.token.end)
+    }
+
+    /// Moves to the token at or after `at`.
+    #[inline]
+    fn advance_to(&mut self, at: u32) -> Result<(), Fail> {
+        self.countdown -= 1;
+        if self.countdown == 0 {
+            self.countdown = POLL_TOKENS;
+            if !(self.options.poll)() {
+                return Err(self.cancelled());
+            }
+        }
+        self.last_end = at;
+        self.token = self.lexer.next(at as usize);
+        Ok(())
+    }
+
+    /// The name that the token at hand spells.
+    #[inline]
+    fn name(&mut self) -> Name {
+        let Token { start, end, .. } = self.token;
+        self.ast.names.intern_at(self.symbols, self.text, start, end)
+    }
+
+    fn bytes_of(&self, token: Token) -> &[u8] {
+        &self.text[token.start as usize..token.end as usize]
+    }
+
+    /// From `start` to the end of the last token.
+    #[inline]
+    fn since(&self, start: u32) -> Span {
+        Span { start, end: self.last_end }
+    }
+
+    /// Moves over a token of this kind, or says that it is missing.
+    fn expect(&mut self, kind: Kind, what: &'static str) -> Result<(), Fail> {
+        if self.token.kind == kind {
+            return self.advance();
+        }
+        Err(self.expected(what))
+    }
+
+    /// Runs `inner` one level deeper.
+    #[inline]
+    fn enter<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T, Fail>) -> Result<T, Fail> {
+        if !self.depth.enter() {
+            return Err(self.too_deep());
+        }
+        let result = super::depth::on_growing_stack(|| inner(self));
+        self.depth.leave();
+        result
+    }
+
+    fn span_of(&self, first: Id, last: Id) -> Span {
+        Span { start: self.ast.span(first).start, end: self.ast.span(last).end }
+    }
+
+    #[cold]
+    fn error(&self, span: Span, message: impl Into<String>) -> Fail {
+        Box::new(SyntaxError::new(SyntaxErrorKind::Syntax, span, message))
+    }
+
+    #[cold]
+    fn cancelled(&self) -> Fail {
+        Box::new(SyntaxError::new(
+            SyntaxErrorKind::Cancelled,
+            self.token.span(),
+            "reading was cancelled",
+        ))
+    }
+
+    #[cold]
+    fn too_deep(&self) -> Fail {
+        super::depth::too_deep(self.token.span(), self.options.max_depth)
+    }
+}

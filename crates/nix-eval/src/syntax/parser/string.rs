@@ -1,0 +1,529 @@
+//! Strings of both kinds, and paths with interpolations.
+
+use super::{Fail, Kind, Parser};
+use crate::{
+    ir::Const,
+    source::Span,
+    syntax::{
+        Lint, SyntaxError, SyntaxErrorKind,
+        ast::{Expr, Id, Part},
+    },
+};
+
+/// A piece of an indented string.
+enum Piece {
+    /// Text whose lines may have indentation.
+    Text(u32, u32),
+    /// What an escape stands for; it ends the indentation of its line.
+    Escape(&'static [u8]),
+    /// The same, one byte.
+    Byte(u8),
+    Expr(Id),
+}
+
+impl Parser<'_> {
+    /// `"…"` as an expression.
+    pub(super) fn string(&mut self) -> Result<Id, Fail> {
+        let start = self.token.start;
+        let base = self.words.len();
+        let last = self.string_parts(start)?;
+        let span = self.since(start);
+        if self.words.len() == base {
+            return Ok(self.ast.add_const(Const::String(last.into()), span));
+        }
+        self.push_text(last, self.last_end - 1);
+        let parts = self.ast.add_run(&self.words[base..]);
+        self.words.truncate(base);
+        Ok(self.ast.add(Expr::Interpolate(parts), span))
+    }
+
+    /// `"…"` as a step of an attribute path.
+    pub(super) fn quoted_part(&mut self) -> Result<Part, Fail> {
+        let start = self.token.start;
+        let base = self.words.len();
+        let last = self.string_parts(start)?;
+        if self.words.len() == base {
+            let (from, to) = (start + 1, self.last_end - 1);
+            let names = &mut self.ast.names;
+            return Ok(Part::Name(if last == self.text[from as usize..to as usize] {
+                names.intern_at(self.symbols, self.text, from, to)
+            } else {
+                names.intern_bytes(self.symbols, self.text, &last)
+            }));
+        }
+        let span = self.since(start);
+        self.push_text(last, self.last_end - 1);
+        let parts = self.ast.add_run(&self.words[base..]);
+        self.words.truncate(base);
+        Ok(Part::Dynamic(self.ast.add(Expr::Interpolate(parts), span)))
+    }
+
+    /// Pushes a text part, unless it is empty.
+    fn push_text(&mut self, text: Vec<u8>, end: u32) {
+        if !text.is_empty() {
+            let start = end.saturating_sub(text.len() as u32);
+            let id = self.ast.add_const(Const::String(text.into()), Span { start, end });
+            self.words.push(id.0);
+        }
+    }
+
+    /// Reads a string up to its closing quote and the token after. Pushes the parts up to the last
+    /// interpolation; returns the text after it.
+    fn string_parts(&mut self, start: u32) -> Result<Vec<u8>, Fail> {
+        let mut at = start as usize + 1;
+        let mut text: Vec<u8> = Vec::new();
+        loop {
+            let begin = at;
+            while !matches!(self.lexer.byte(at), b'"' | b'\\' | b'$' | b'\r' | 0) {
+                at += 1;
+            }
+            let plain = &self.text[begin..at];
+            if text.is_empty() && self.lexer.byte(at) == b'"' {
+                self.advance_to(at as u32 + 1)?;
+                return Ok(plain.to_vec());
+            }
+            text.extend_from_slice(plain);
+            match self.lexer.byte(at) {
+                b'"' => {
+                    self.advance_to(at as u32 + 1)?;
+                    return Ok(text);
+                }
+                b'\\' => {
+                    at += 1;
+                    if at >= self.text.len() {
+                        return Err(self.unclosed_string(start, "\""));
+                    }
+                    at = self.escape(at, &mut text)?;
+                }
+                b'$' => match self.lexer.byte(at + 1) {
+                    b'{' => {
+                        self.push_text(std::mem::take(&mut text), at as u32);
+                        at = self.interpolation(at)?;
+                        // An empty text before the closing quote must not look like a plain string.
+                    }
+                    // The second dollar cannot begin an interpolation.
+                    b'$' => {
+                        text.extend_from_slice(b"$$");
+                        at += 2;
+                    }
+                    _ => {
+                        text.push(b'$');
+                        at += 1;
+                    }
+                },
+                b'\r' => {
+                    text.push(b'\n');
+                    at += 1;
+                    if self.lexer.byte(at) == b'\n' {
+                        at += 1;
+                    }
+                }
+                _ => return Err(self.nul_or_end(start, at, "\"")),
+            }
+        }
+    }
+
+    /// The byte after a backslash. Returns the place after it.
+    fn escape(&mut self, at: usize, text: &mut Vec<u8>) -> Result<usize, Fail> {
+        let byte = self.text[at];
+        text.push(match byte {
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            0 => return Err(self.nul(at)),
+            other => other,
+        });
+        Ok(at + 1)
+    }
+
+    /// `${ e }` at `at`: pushes the expression, returns the place after the brace.
+    fn interpolation(&mut self, at: usize) -> Result<usize, Fail> {
+        let open = Span { start: at as u32, end: at as u32 + 2 };
+        self.advance_to(at as u32 + 2)?;
+        let id = self.expr()?;
+        if self.token.kind != Kind::CloseBrace {
+            return Err(self.unclosed_interpolation(open));
+        }
+        self.words.push(id.0);
+        Ok(self.token.end as usize)
+    }
+
+    /// `''…''`
+    pub(super) fn indented_string(&mut self) -> Result<Id, Fail> {
+        let start = self.token.start;
+        let mut at = start as usize + 2;
+        // The rest of the opening line does not count if it is blank.
+        let mut blank = at;
+        while self.lexer.byte(blank) == b' ' {
+            blank += 1;
+        }
+        if self.lexer.byte(blank) == b'\n' {
+            at = blank + 1;
+        }
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut begin = at;
+        loop {
+            while !matches!(self.lexer.byte(at), b'\'' | b'$' | 0) {
+                at += 1;
+            }
+            let next = self.lexer.byte(at + 1);
+            match self.lexer.byte(at) {
+                b'$' if next == b'{' => {
+                    push_piece(&mut pieces, begin, at);
+                    let base = self.words.len();
+                    at = self.interpolation(at)?;
+                    pieces.push(Piece::Expr(Id(self.words[base])));
+                    self.words.truncate(base);
+                    begin = at;
+                }
+                b'$' if next == b'\'' => {
+                    // A dollar before a quote is a piece of its own, and not indentation.
+                    push_piece(&mut pieces, begin, at);
+                    pieces.push(Piece::Escape(b"$"));
+                    at += 1;
+                    begin = at;
+                }
+                // Any other byte after a dollar is text, also a second dollar.
+                b'$' if at + 1 < self.text.len() => {
+                    if next == 0 {
+                        return Err(self.nul(at + 1));
+                    }
+                    at += 2;
+                }
+                b'$' => return Err(self.unclosed_string(start, "''")),
+                b'\'' if next == b'\'' => {
+                    push_piece(&mut pieces, begin, at);
+                    match self.lexer.byte(at + 2) {
+                        b'$' => {
+                            pieces.push(Piece::Escape(b"$"));
+                            at += 3;
+                        }
+                        b'\'' => {
+                            pieces.push(Piece::Escape(b"''"));
+                            at += 3;
+                        }
+                        b'\\' => {
+                            if at + 3 >= self.text.len() {
+                                return Err(self.unclosed_string(start, "''"));
+                            }
+                            let mut byte = Vec::with_capacity(1);
+                            at = self.escape(at + 3, &mut byte)?;
+                            pieces.push(Piece::Byte(byte[0]));
+                        }
+                        _ => {
+                            self.advance_to(at as u32 + 2)?;
+                            break;
+                        }
+                    }
+                    begin = at;
+                }
+                b'\'' if next == b'$' => {
+                    push_piece(&mut pieces, begin, at);
+                    pieces.push(Piece::Escape(b"'"));
+                    at += 1;
+                    begin = at;
+                }
+                // Any other byte after a single quote is text.
+                b'\'' if at + 1 < self.text.len() => {
+                    if next == 0 {
+                        return Err(self.nul(at + 1));
+                    }
+                    at += 2;
+                }
+                b'\'' => return Err(self.unclosed_string(start, "''")),
+                _ => return Err(self.nul_or_end(start, at, "''")),
+            }
+        }
+        Ok(self.strip(start, &pieces))
+    }
+
+    /// Drops the common indentation and makes the node.
+    fn strip(&mut self, start: u32, pieces: &[Piece]) -> Id {
+        let span = self.since(start);
+        let indent = self.indentation(pieces);
+        let base = self.words.len();
+        let mut text: Vec<u8> = Vec::new();
+        let mut line_start = true;
+        let mut dropped = 0;
+        let last = pieces.len().wrapping_sub(1);
+        for (index, piece) in pieces.iter().enumerate() {
+            let one;
+            let bytes = match *piece {
+                Piece::Text(from, to) => &self.text[from as usize..to as usize],
+                Piece::Escape(bytes) => bytes,
+                Piece::Byte(byte) => {
+                    one = [byte];
+                    &one[..]
+                }
+                Piece::Expr(id) => {
+                    line_start = false;
+                    dropped = 0;
+                    self.push_text(std::mem::take(&mut text), self.ast.span(id).start);
+                    self.words.push(id.0);
+                    continue;
+                }
+            };
+            let piece_start = text.len();
+            let mut rest = bytes;
+            while !rest.is_empty() {
+                if line_start {
+                    let blanks = rest.iter().take_while(|&&b| b == b' ').count();
+                    let drop = blanks.min(indent - dropped);
+                    text.resize(text.len() + blanks - drop, b' ');
+                    dropped += drop;
+                    rest = &rest[blanks..];
+                    if rest.is_empty() {
+                        break;
+                    }
+                    line_start = false;
+                    dropped = 0;
+                }
+                let line = match rest.iter().position(|&b| b == b'\n') {
+                    Some(n) => {
+                        line_start = true;
+                        n + 1
+                    }
+                    None => rest.len(),
+                };
+                text.extend_from_slice(&rest[..line]);
+                rest = &rest[line..];
+            }
+            if index == last
+                && let Some(newline) = text[piece_start..].iter().rposition(|&b| b == b'\n')
+                && text[piece_start + newline + 1..].iter().all(|&b| b == b' ')
+            {
+                text.truncate(piece_start + newline + 1);
+            }
+            if self.keep_pieces {
+                self.push_text(std::mem::take(&mut text), span.end);
+            }
+        }
+        self.push_text(text, span.end - 2);
+        let parts = &self.words[base..];
+        let id = match parts {
+            [] => self.ast.add_const(Const::String(Box::default()), span),
+            // One literal string is that string, wherever it came from.
+            &[one] if self.ast.as_string(Id(one)).is_some() => {
+                let id = Id(one);
+                self.ast.spans[one as usize] = span;
+                id
+            }
+            _ => {
+                let parts = self.ast.add_run(&self.words[base..]);
+                self.ast.add(Expr::Interpolate(parts), span)
+            }
+        };
+        self.words.truncate(base);
+        id
+    }
+
+    /// The smallest number of leading spaces over all lines that hold anything else.
+    fn indentation(&self, pieces: &[Piece]) -> usize {
+        let mut smallest = usize::MAX;
+        let mut line_start = true;
+        let mut now = 0;
+        for piece in pieces {
+            let &Piece::Text(from, to) = piece else {
+                if line_start {
+                    line_start = false;
+                    smallest = smallest.min(now);
+                }
+                continue;
+            };
+            let mut rest = &self.text[from as usize..to as usize];
+            while !rest.is_empty() {
+                if line_start {
+                    let blanks = rest.iter().take_while(|&&b| b == b' ').count();
+                    now += blanks;
+                    rest = &rest[blanks..];
+                    match rest.first() {
+                        None => break,
+                        // A blank line says nothing.
+                        Some(b'\n') => {
+                            now = 0;
+                            rest = &rest[1..];
+                            continue;
+                        }
+                        Some(_) => {
+                            line_start = false;
+                            smallest = smallest.min(now);
+                        }
+                    }
+                }
+                match rest.iter().position(|&b| b == b'\n') {
+                    Some(n) => {
+                        line_start = true;
+                        now = 0;
+                        rest = &rest[n + 1..];
+                    }
+                    None => break,
+                }
+            }
+        }
+        smallest
+    }
+
+    /// A path literal, with or without interpolations.
+    pub(super) fn path(&mut self) -> Result<Id, Fail> {
+        let token = self.token;
+        let start = token.start;
+        let is_home = token.kind == Kind::HomePath;
+        if is_home && !self.options.features.home_paths {
+            return Err(Box::new(SyntaxError::new(
+                SyntaxErrorKind::Restricted,
+                token.span(),
+                "the path refers to the home directory, which is not allowed in pure mode",
+            )));
+        }
+        let mut at = token.end as usize;
+        let mut first = self.bytes_of(token).to_vec();
+        // Between the first segment and the first interpolation one more text may stand: `a//b${x}`.
+        if first.ends_with(b"/")
+            && let Some(end) = self.lexer.path_text(at)
+        {
+            first.extend_from_slice(&self.text[at..end]);
+            at = end;
+            if !self.is_interpolation(at) {
+                let message = "a path may not have two slashes in a row";
+                let span = Span { start, end: at as u32 };
+                return Err(self.error(span, message));
+            }
+        }
+        if !self.is_interpolation(at) {
+            if first.ends_with(b"/") {
+                return Err(self.trailing_slash(start, at));
+            }
+            self.advance_to(at as u32)?;
+            let span = Span { start, end: at as u32 };
+            if is_home {
+                let index = self.ast.consts.len() as u32;
+                self.ast.consts.push(Const::String(first[1..].into()));
+                return Ok(self.ast.add(Expr::HomePath(index), span));
+            }
+            self.lint_path(span, &first)?;
+            let path = self.absolute(&first);
+            return Ok(self.ast.add_const(Const::Path(path.into()), span));
+        }
+        let span = Span { start, end: at as u32 };
+        let head = if is_home {
+            let index = self.ast.consts.len() as u32;
+            self.ast.consts.push(Const::String(first[1..].into()));
+            self.ast.add(Expr::HomePath(index), span)
+        } else {
+            self.lint_path(span, &first)?;
+            let mut path = self.absolute(&first);
+            if first.ends_with(b"/") && path.len() > 1 {
+                path.push(b'/');
+            }
+            self.ast.add_const(Const::String(path.into()), span)
+        };
+        let base = self.words.len();
+        self.words.push(head.0);
+        loop {
+            if self.is_interpolation(at) {
+                at = self.interpolation(at)?;
+            } else if let Some(end) = self.lexer.path_text(at) {
+                let text = self.text[at..end].to_vec();
+                at = end;
+                let slash = text.ends_with(b"/");
+                self.push_text(text, end as u32);
+                if slash && !self.is_interpolation(at) && self.lexer.path_text(at).is_none() {
+                    return Err(self.trailing_slash(start, at));
+                }
+            } else {
+                break;
+            }
+        }
+        self.advance_to(at as u32)?;
+        let parts = self.ast.add_run(&self.words[base..]);
+        self.words.truncate(base);
+        let span = Span { start, end: at as u32 };
+        Ok(self.ast.add(Expr::InterpolatePath(parts), span))
+    }
+
+    fn is_interpolation(&self, at: usize) -> bool {
+        self.lexer.byte(at) == b'$' && self.lexer.byte(at + 1) == b'{'
+    }
+
+    /// The absolute, canonical form of a path literal.
+    fn absolute(&self, path: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.options.base_dir.len() + path.len() + 1);
+        if !path.starts_with(b"/") {
+            append_segments(&mut out, self.options.base_dir);
+        }
+        append_segments(&mut out, path);
+        if out.is_empty() {
+            out.push(b'/');
+        }
+        out
+    }
+
+    fn lint_path(&mut self, span: Span, path: &[u8]) -> Result<(), Fail> {
+        let features = &self.options.features;
+        if path.starts_with(b"/") {
+            let message = "absolute path literals are not portable";
+            self.lint(features.absolute_path_literals, span, message)
+        } else if !path.starts_with(b".") {
+            let message =
+                "a path literal that begins neither with '/' nor with '.' is easily misread";
+            self.lint(features.short_path_literals, span, message)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn lint_url(&mut self, span: Span) -> Result<(), Fail> {
+        let message = "URL literals are deprecated; write it as a string";
+        self.lint(self.options.features.url_literals, span, message)
+    }
+
+    fn lint(&mut self, lint: Lint, span: Span, message: &str) -> Result<(), Fail> {
+        match lint {
+            Lint::Ignore => Ok(()),
+            Lint::Warn => {
+                self.ast.warnings.push((span, message.into()));
+                Ok(())
+            }
+            Lint::Fatal => Err(self.error(span, message)),
+        }
+    }
+
+    #[cold]
+    fn trailing_slash(&self, start: u32, at: usize) -> Fail {
+        self.error(Span { start, end: at as u32 }, "path has a trailing slash")
+    }
+
+    #[cold]
+    fn nul(&self, at: usize) -> Fail {
+        let span = Span { start: at as u32, end: at as u32 + 1 };
+        self.error(span, "a string may not contain a NUL byte")
+    }
+
+    #[cold]
+    fn nul_or_end(&self, start: u32, at: usize, quote: &'static str) -> Fail {
+        if at < self.text.len() { self.nul(at) } else { self.unclosed_string(start, quote) }
+    }
+}
+
+fn push_piece(pieces: &mut Vec<Piece>, begin: usize, end: usize) {
+    if end > begin {
+        pieces.push(Piece::Text(begin as u32, end as u32));
+    }
+}
+
+/// Appends the segments of a path to an absolute one, which is empty for the root.
+fn append_segments(out: &mut Vec<u8>, path: &[u8]) {
+    for segment in path.split(|&b| b == b'/') {
+        match segment {
+            b"" | b"." => {}
+            b".." => {
+                let parent = out.iter().rposition(|&b| b == b'/').unwrap_or(0);
+                out.truncate(parent);
+            }
+            _ => {
+                out.push(b'/');
+                out.extend_from_slice(segment);
+            }
+        }
+    }
+}
