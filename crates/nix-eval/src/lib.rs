@@ -1,9 +1,36 @@
 //! The Nix language: bytes become values.
-#![allow(missing_docs, reason = "being written")]
+//!
+//! | module | what |
+//! |---|---|
+//! | [`Engine`], [`Evaluator`], [`Handle`] | what an embedder sees |
+//! | [`host`] | the outside world, as far as an evaluation may see it |
+//! | [`error`], [`limits`], [`source`], [`symbol`] | ground that all stand on |
+//! | [`syntax`], [`ir`], [`resolve`] | from bytes to a resolved program |
+//! | [`machine`], [`value`], [`heap`] | running it |
+//! | [`builtins`], [`regex`] | what programs can call |
+//!
+//! Values live in the heap of an evaluator; everything of this crate is `Send + Sync`.
 
+pub mod builtins;
+pub mod error;
+mod evaluator;
+pub mod heap;
+pub mod host;
 pub mod ir;
+<<<<<<< HEAD
 pub mod resolve;
+=======
+pub mod limits;
+pub mod machine;
+>>>>>>> 98638b5 (eval: values, heap, errors, host and the machine's interface)
 pub mod regex;
 pub mod source;
+pub mod stats;
 pub mod symbol;
-pub mod syntax;
+pub mod value;
+
+pub use self::{
+    error::{Error, ErrorKind, Report},
+    evaluator::{Engine, EngineOptions, Evaluator, SearchPathEntry, Tree},
+    limits::{CancelToken, Limits},
+};

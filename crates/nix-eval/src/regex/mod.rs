@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! Regular expressions of `builtins.match` and `builtins.split`.
 //!
 //! They mean what C++'s `std::regex` means in libstdc++ with the flag *extended*, byte by byte. That is
@@ -395,3 +396,6 @@ mod tests {
         assert!(n_compared > 1000);
     }
 }
+=======
+//! Regular expressions.
+>>>>>>> 98638b5 (eval: values, heap, errors, host and the machine's interface)

@@ -1,0 +1,377 @@
+//! Why evaluation stopped.
+//!
+//! An [`Error`] is one word, because every step of the machine returns it in a `Result`. It has two parts:
+//! the [`Mistake`], made where it happened and shared by every thunk that failed because of it, and the way
+//! from there to whoever catches it. [`Error::report`] makes plain data of both.
+
+pub mod make;
+mod report;
+pub mod suggest;
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+pub use self::{
+    make::*,
+    report::{Edit, Help, Label, Report, ReportFrame, Style},
+};
+use crate::source::{Location, SourceMap};
+
+/// What a caller may want to tell apart. `tryEval` catches the first two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// `throw`, and a lookup path without a hit.
+    Thrown,
+    /// `assert`.
+    Asserted,
+    /// `abort`.
+    Aborted,
+    /// The text is not a program.
+    Syntax,
+    /// An unbound variable.
+    UndefinedName,
+    /// A value of the wrong type, or a call with wrong arguments.
+    Type,
+    /// A missing attribute.
+    Missing,
+    /// A value needs itself.
+    InfiniteRecursion,
+    /// A limit was passed.
+    Limit,
+    /// Somebody asked to stop.
+    Cancelled,
+    /// Files, store, network, purity.
+    Host,
+    /// Arithmetic, comparison, index, context, format, argument.
+    Other,
+}
+
+/// The class of a mistake, as the language defines them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[rustfmt::skip]
+#[expect(missing_docs, reason = "the classes are those of the language's own list of errors")]
+pub enum Class {
+    Throw, Assert, Abort, Type, CallArgs, MissingAttr, Undefined, Recursion, Arith, Compare, Index,
+    Context, Format, Argument, Parse, Io, Store, Restricted, Feature, Limit, Interrupted,
+}
+
+impl Class {
+    /// The name used in reports and tests, such as `missing-attr`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Class::Throw => "throw",
+            Class::Assert => "assert",
+            Class::Abort => "abort",
+            Class::Type => "type",
+            Class::CallArgs => "call-args",
+            Class::MissingAttr => "missing-attr",
+            Class::Undefined => "undefined",
+            Class::Recursion => "recursion",
+            Class::Arith => "arith",
+            Class::Compare => "compare",
+            Class::Index => "index",
+            Class::Context => "context",
+            Class::Format => "format",
+            Class::Argument => "argument",
+            Class::Parse => "parse",
+            Class::Io => "io",
+            Class::Store => "store",
+            Class::Restricted => "restricted",
+            Class::Feature => "feature",
+            Class::Limit => "limit",
+            Class::Interrupted => "interrupted",
+        }
+    }
+
+    /// The kind that code branches on.
+    pub const fn kind(self) -> ErrorKind {
+        match self {
+            Class::Throw => ErrorKind::Thrown,
+            Class::Assert => ErrorKind::Asserted,
+            Class::Abort => ErrorKind::Aborted,
+            Class::Type | Class::CallArgs => ErrorKind::Type,
+            Class::MissingAttr => ErrorKind::Missing,
+            Class::Undefined => ErrorKind::UndefinedName,
+            Class::Recursion => ErrorKind::InfiniteRecursion,
+            Class::Parse => ErrorKind::Syntax,
+            Class::Io | Class::Store | Class::Restricted | Class::Feature => ErrorKind::Host,
+            Class::Limit => ErrorKind::Limit,
+            Class::Interrupted => ErrorKind::Cancelled,
+            Class::Arith
+            | Class::Compare
+            | Class::Index
+            | Class::Context
+            | Class::Format
+            | Class::Argument => ErrorKind::Other,
+        }
+    }
+}
+
+/// Why evaluation stopped. One word wide.
+pub struct Error(Box<Raised>);
+
+const _: () = {
+    const fn is_send_sync<T: Send + Sync>() {}
+    is_send_sync::<Error>();
+    assert!(size_of::<Error>() == size_of::<usize>());
+};
+
+#[derive(Clone)]
+struct Raised {
+    mistake: Arc<Mistake>,
+    frames: Vec<Frame>,
+    /// Frames left out of the middle of `frames`.
+    n_folded: u64,
+    sources: Option<Arc<SourceMap>>,
+}
+
+/// A mistake, wherever it is noticed later.
+#[derive(Debug)]
+pub struct Mistake {
+    /// Its class.
+    pub class: Class,
+    /// One sentence, lower case, no full stop.
+    pub message: String,
+    /// The smallest expression that would have to change, and a short text about it.
+    pub primary: Option<(Location, String)>,
+    /// Other places that matter.
+    pub labels: Vec<(Location, String)>,
+    /// Remedies.
+    pub helps: Vec<Help>,
+    /// Further remarks.
+    pub notes: Vec<String>,
+    /// An error of the outside world that caused it.
+    pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    /// Number in the evaluator's list of failures, once a thunk has failed because of it.
+    failure: OnceLock<u32>,
+}
+
+/// What a frame of a trace is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FrameKind {
+    /// A function call.
+    Call,
+    /// An attribute or variable.
+    Attribute,
+    /// A file being imported.
+    Import,
+    /// A builtin.
+    Builtin,
+    /// A derivation being evaluated.
+    Derivation,
+    /// A line of `addErrorContext`, always shown.
+    Context,
+}
+
+impl FrameKind {
+    /// The name used in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            FrameKind::Call => "call",
+            FrameKind::Attribute => "attribute",
+            FrameKind::Import => "import",
+            FrameKind::Builtin => "builtin",
+            FrameKind::Derivation => "derivation",
+            FrameKind::Context => "context",
+        }
+    }
+}
+
+/// One step of the way from a mistake to whoever asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Frame {
+    /// What it is about.
+    pub kind: FrameKind,
+    /// `while …`, or the author's own words for [`FrameKind::Context`].
+    pub text: String,
+    /// Where.
+    pub location: Option<Location>,
+}
+
+/// Frames kept next to the mistake.
+const INNER_FRAMES: usize = 60;
+/// Frames kept altogether; the middle is counted.
+const MAX_FRAMES: usize = 120;
+
+impl Error {
+    /// An error without a place; the machine adds the place of the expression it was evaluating.
+    #[cold]
+    pub fn new(class: Class, message: impl Into<String>) -> Error {
+        let mistake = Mistake {
+            class,
+            message: message.into(),
+            primary: None,
+            labels: Vec::new(),
+            helps: Vec::new(),
+            notes: Vec::new(),
+            source: None,
+            failure: OnceLock::new(),
+        };
+        Error::of(Arc::new(mistake))
+    }
+
+    pub(crate) fn of(mistake: Arc<Mistake>) -> Error {
+        Error(Box::new(Raised { mistake, frames: Vec::new(), n_folded: 0, sources: None }))
+    }
+
+    fn edit(mut self, change: impl FnOnce(&mut Mistake)) -> Error {
+        // A mistake that thunks have remembered already is not changed behind their back.
+        if let Some(mistake) = Arc::get_mut(&mut self.0.mistake) {
+            change(mistake);
+        }
+        self
+    }
+
+    /// Sets the primary place and its label.
+    #[must_use]
+    pub fn at(self, location: Location, text: impl Into<String>) -> Error {
+        let text = text.into();
+        self.edit(|m| m.primary = Some((location, text)))
+    }
+
+    /// Sets the primary place unless there is one.
+    #[must_use]
+    pub fn at_if_unknown(self, location: Location) -> Error {
+        if self.0.mistake.primary.is_some() {
+            return self;
+        }
+        self.edit(|m| m.primary = Some((location, String::new())))
+    }
+
+    /// Adds a secondary label.
+    #[must_use]
+    pub fn label(self, location: Location, text: impl Into<String>) -> Error {
+        let text = text.into();
+        self.edit(|m| m.labels.push((location, text)))
+    }
+
+    /// Adds a remedy.
+    #[must_use]
+    pub fn hint(self, text: impl Into<String>) -> Error {
+        let text = text.into();
+        self.edit(|m| m.helps.push(Help { text, edits: Vec::new() }))
+    }
+
+    /// Adds a remark.
+    #[must_use]
+    pub fn note(self, text: impl Into<String>) -> Error {
+        let text = text.into();
+        self.edit(|m| m.notes.push(text))
+    }
+
+    /// Keeps the error of the outside world that caused this one.
+    #[must_use]
+    pub fn caused_by(self, source: Arc<dyn std::error::Error + Send + Sync>) -> Error {
+        self.edit(|m| m.source = Some(source))
+    }
+
+    /// Adds a step to the trace, outermost last.
+    #[must_use]
+    pub fn frame(
+        mut self,
+        kind: FrameKind,
+        text: impl Into<String>,
+        location: Option<Location>,
+    ) -> Error {
+        let frame = Frame { kind, text: text.into(), location };
+        let frames = &mut self.0.frames;
+        if frames.len() >= MAX_FRAMES {
+            let middle = frames[INNER_FRAMES..].iter().position(|f| f.kind != FrameKind::Context);
+            frames.remove(INNER_FRAMES + middle.unwrap_or(0));
+            self.0.n_folded += 1;
+        }
+        self.0.frames.push(frame);
+        self
+    }
+
+    /// A line in the author's own words (`addErrorContext`).
+    #[must_use]
+    pub fn context(self, text: impl Into<String>) -> Error {
+        self.frame(FrameKind::Context, text, None)
+    }
+
+    /// Gives the error the texts that its places lie in.
+    #[must_use]
+    pub(crate) fn with_sources(mut self, sources: &Arc<SourceMap>) -> Error {
+        self.0.sources.get_or_insert_with(|| sources.clone());
+        self
+    }
+
+    /// The kind that code branches on.
+    pub fn kind(&self) -> ErrorKind {
+        self.class().kind()
+    }
+
+    /// The class of the language.
+    pub fn class(&self) -> Class {
+        self.0.mistake.class
+    }
+
+    /// One sentence, lower case, no full stop.
+    pub fn message(&self) -> &str {
+        &self.0.mistake.message
+    }
+
+    /// The primary place.
+    pub fn location(&self) -> Option<Location> {
+        self.0.mistake.primary.as_ref().map(|p| p.0)
+    }
+
+    /// Whether `tryEval` catches it.
+    pub fn is_catchable(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Thrown | ErrorKind::Asserted)
+    }
+
+    /// Whether a thunk that stopped because of it may be tried again.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Limit | ErrorKind::Cancelled)
+    }
+
+    /// The way from the mistake to whoever asked, outermost last.
+    pub fn frames(&self) -> &[Frame] {
+        &self.0.frames
+    }
+
+    pub(crate) fn mistake(&self) -> &Arc<Mistake> {
+        &self.0.mistake
+    }
+
+    /// Everything about the error as plain data.
+    pub fn report(&self) -> Report {
+        let raised = &*self.0;
+        Report::new(&raised.mistake, &raised.frames, raised.n_folded, raised.sources.as_deref())
+    }
+}
+
+impl Mistake {
+    pub(crate) fn failure(&self) -> &OnceLock<u32> {
+        &self.failure
+    }
+}
+
+impl Clone for Error {
+    fn clone(&self) -> Error {
+        Error(self.0.clone())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({}: {})", self.class().name(), self.message())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.mistake.source.as_deref().map(|e| e as &(dyn std::error::Error + 'static))
+    }
+}

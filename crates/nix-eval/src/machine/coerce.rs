@@ -1,0 +1,284 @@
+//! Coercion to strings and paths.
+
+use std::collections::BTreeSet;
+
+use nix_formats::deriving_path::{DerivingPath, Outputs};
+
+use super::Machine;
+use crate::{
+    error::{self, Class, Error},
+    host::{Addition, NixPath},
+    value::{
+        AccessorId, Attrs, ContextBuilder, ContextElement, ContextId, Str, Value, View,
+        canonicalise, number,
+    },
+};
+
+/// How to coerce to a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Coerce {
+    /// Also `null`, booleans, numbers and lists (`toString`, derivation attributes).
+    pub more: bool,
+    /// Whether a path is copied to the store and gives the store path; otherwise it gives its text.
+    pub copy: bool,
+}
+
+impl Coerce {
+    /// Interpolation and most builtins: strings and paths, paths are copied.
+    pub const INTERPOLATE: Coerce = Coerce { more: false, copy: true };
+    /// `toString`.
+    pub const TO_STRING: Coerce = Coerce { more: true, copy: false };
+    /// Derivation attributes.
+    pub const DERIVATION: Coerce = Coerce { more: true, copy: true };
+    /// Where a path stays what it is.
+    pub const PATH_TEXT: Coerce = Coerce { more: false, copy: false };
+}
+
+/// What is left to do while a list is coerced.
+enum Todo {
+    Value(Value),
+    /// A space, if something follows it.
+    Space,
+}
+
+impl Machine {
+    /// Coerces to a string. The context goes into `context`; the string that is returned carries the
+    /// context of its own, which for a list is that of all elements.
+    ///
+    /// # Errors
+    /// When forcing fails, the value has no text, or a path cannot be copied.
+    pub fn coerce_to_string(
+        &mut self,
+        v: Value,
+        how: Coerce,
+        context: &mut ContextBuilder,
+    ) -> Result<Str, Error> {
+        let mut v = self.force(v)?;
+        loop {
+            match v.view() {
+                View::String(s) => {
+                    context.add(&self.shared.contexts, s.context());
+                    return Ok(s);
+                }
+                View::Path(path) => {
+                    let path = NixPath { accessor: path.accessor(), text: path.bytes().to_vec() };
+                    if !how.copy {
+                        let text = self.path_text(&path);
+                        return Ok(self.make_str(&text, ContextId::NONE));
+                    }
+                    let (text, id) = self.copy_path(&path)?;
+                    context.add(&self.shared.contexts, id);
+                    return Ok(self.make_str(text.as_bytes(), id));
+                }
+                View::Attrs(attrs) => v = self.peel(attrs, v)?,
+                View::List(_) if how.more => return self.coerce_list(v, how, context),
+                _ => {
+                    let text = if how.more { scalar_text(&v.view()) } else { None };
+                    return match text {
+                        Some(text) => Ok(self.make_str(text.as_bytes(), ContextId::NONE)),
+                        None => Err(self.cannot_coerce(v)),
+                    };
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn cannot_coerce(&self, v: Value) -> Error {
+        error::cannot_coerce(&v.view(), &self.preview(v))
+    }
+
+    fn make_str(&mut self, bytes: &[u8], context: ContextId) -> Str {
+        Str::new(&mut self.bump, &self.shared.heap, bytes, context)
+    }
+
+    /// One step from a set to the value whose text it has: `__toString`, then `outPath`.
+    fn peel(&mut self, attrs: Attrs, v: Value) -> Result<Value, Error> {
+        let names = self.shared.names;
+        // Each step may go on to another set for ever.
+        self.poll()?;
+        if let Some(f) = attrs.get(names.to_string) {
+            return self.deeper(|m| {
+                let f = m.force(f)?;
+                m.call(f, &[v])
+            });
+        }
+        match attrs.get(names.out_path) {
+            Some(out) => self.force(out),
+            None => Err(self.cannot_coerce(v)),
+        }
+    }
+
+    fn coerce_list(
+        &mut self,
+        list: Value,
+        how: Coerce,
+        context: &mut ContextBuilder,
+    ) -> Result<Str, Error> {
+        let mut own = ContextBuilder::new();
+        let mut out: Vec<u8> = Vec::new();
+        let mut todo = vec![Todo::Value(list)];
+        while let Some(next) = todo.pop() {
+            self.poll()?;
+            let v = match next {
+                Todo::Space => {
+                    out.push(b' ');
+                    continue;
+                }
+                Todo::Value(v) => self.force(v)?,
+            };
+            let Some(items) = v.as_list() else {
+                let s = self.coerce_to_string(v, how, &mut own)?;
+                out.extend_from_slice(s.bytes());
+                self.check_string_len(out.len() as u64)?;
+                continue;
+            };
+            // COMPAT: no separator after an element that is an empty list.
+            for (i, &item) in items.as_slice().iter().enumerate().rev() {
+                if i + 1 < items.len() {
+                    todo.push(Todo::Space);
+                }
+                todo.push(Todo::Value(item));
+            }
+        }
+        context.add(&self.shared.contexts, own.finish());
+        Ok(self.make_str(&out, own.finish()))
+    }
+
+    /// The text of a path as programs see it.
+    pub fn path_text(&self, path: &NixPath) -> Vec<u8> {
+        self.shared.engine.path_text(path)
+    }
+
+    /// Copies what lies at a path to the store: the store path's text, and its context. Memoised per path.
+    ///
+    /// # Errors
+    /// When there is nothing at the path, its name is no store name, or the host refuses.
+    pub fn copy_path(&mut self, path: &NixPath) -> Result<(String, ContextId), Error> {
+        if let Some(known) = self.shared.copied(path) {
+            return Ok(known);
+        }
+        let base = path.text.rsplit(|&b| b == b'/').next().unwrap_or_default();
+        let name = String::from_utf8_lossy(base).into_owned();
+        if name.ends_with(".drv") {
+            let text = String::from_utf8_lossy(&path.text).into_owned();
+            return Err(error::argument(format!(
+                "file names are not allowed to end in '.drv', but '{text}' does"
+            )));
+        }
+        self.check_readable(path)?;
+        let host = self.host_arc();
+        let object = Addition { name: &name, path };
+        let store_path = host.add_to_store(&object, &self.host_cx())?;
+        let text = host.store_dir().display(&store_path);
+        let id = self.contexts().one(ContextElement::Opaque(store_path));
+        self.allow_path(text.as_bytes());
+        self.shared.remember_copy(path, text.clone(), id);
+        Ok((text, id))
+    }
+
+    /// The text of a context element, as messages show it.
+    pub fn context_element_text(&self, element: &ContextElement) -> String {
+        let dir = self.store_dir();
+        match element {
+            ContextElement::Opaque(path) => dir.display(path),
+            ContextElement::Built { drv, output } => format!("{}^{output}", dir.display(drv)),
+            ContextElement::DrvDeep(path) => format!("{} (deep)", dir.display(path)),
+        }
+    }
+
+    /// Builds what a string refers to, so that files in it can be read.
+    ///
+    /// # Errors
+    /// When something is not valid or cannot be built, or the host refuses to build.
+    pub fn realise_context(&mut self, context: ContextId) -> Result<(), Error> {
+        if context.is_none() {
+            return Ok(());
+        }
+        let elements = self.contexts().get(context);
+        let mut wanted = Vec::new();
+        for element in elements.iter() {
+            let path = match element {
+                ContextElement::Opaque(path) | ContextElement::DrvDeep(path) => {
+                    DerivingPath::Opaque(path.clone())
+                }
+                ContextElement::Built { drv, output } => {
+                    if !self.options().allow_import_from_derivation {
+                        let path = self.context_element_text(element);
+                        return Err(Error::new(
+                            Class::Store,
+                            format!(
+                                "cannot build '{path}' during evaluation because the option 'allow-import-from-derivation' is disabled"
+                            ),
+                        ));
+                    }
+                    let names = BTreeSet::from([output.clone()]);
+                    DerivingPath::Built { drv: drv.clone(), outputs: Outputs::Names(names) }
+                }
+            };
+            wanted.push(path);
+        }
+        let host = self.host_arc();
+        let paths = host.realise(&wanted, &self.host_cx())?;
+        let dir = host.store_dir();
+        for path in paths {
+            self.allow_path(dir.display(&path).as_bytes());
+        }
+        Ok(())
+    }
+
+    /// Coerces to an absolute path: a path value, or a string that begins with `/`, whose context goes into
+    /// `context` (it is not realised).
+    ///
+    /// # Errors
+    /// When forcing fails or the value is no absolute path.
+    pub fn coerce_to_path(
+        &mut self,
+        v: Value,
+        context: &mut ContextBuilder,
+    ) -> Result<NixPath, Error> {
+        let mut v = self.force(v)?;
+        loop {
+            match v.view() {
+                View::Path(path) => {
+                    return Ok(NixPath { accessor: path.accessor(), text: path.bytes().to_vec() });
+                }
+                View::Attrs(attrs) => v = self.peel(attrs, v)?,
+                View::String(s) => {
+                    context.add(&self.shared.contexts, s.context());
+                    if s.bytes().first() != Some(&b'/') {
+                        let text = s.to_text();
+                        return Err(error::argument(format!(
+                            "string '{text}' doesn't represent an absolute path"
+                        )));
+                    }
+                    let text = canonicalise(s.bytes());
+                    return Ok(NixPath { accessor: AccessorId(0), text });
+                }
+                _ => return Err(self.cannot_coerce(v)),
+            }
+        }
+    }
+
+    /// As [`Machine::coerce_to_path`], and builds what the string refers to.
+    ///
+    /// # Errors
+    /// As that, and when building fails.
+    pub fn coerce_to_real_path(&mut self, v: Value) -> Result<NixPath, Error> {
+        let mut context = ContextBuilder::new();
+        let path = self.coerce_to_path(v, &mut context)?;
+        self.realise_context(context.finish())?;
+        Ok(path)
+    }
+}
+
+/// The text of a value that is neither string, path, set nor list.
+fn scalar_text(view: &View) -> Option<String> {
+    match view {
+        View::Int(n) => Some(n.to_string()),
+        View::Float(x) => Some(number::format_f(*x)),
+        View::Bool(true) => Some("1".to_owned()),
+        View::Bool(false) | View::Null => Some(String::new()),
+        _ => None,
+    }
+}

@@ -1,0 +1,195 @@
+//! Walks over data: forcing deeply, equality, order.
+//!
+//! All of them keep a work list; the depth of data is input and must not choose our stack.
+
+use std::cmp::Ordering;
+
+use rustc_hash::FxHashSet;
+
+use super::Machine;
+use crate::{
+    error::{self, Error},
+    value::{Attrs, Value, View},
+};
+
+impl Machine {
+    /// Forces a value and everything that can be reached from it, functions not entered; cycles are fine.
+    ///
+    /// # Errors
+    /// The first failure on the way.
+    pub fn force_deep(&mut self, v: Value) -> Result<(), Error> {
+        let mut seen: FxHashSet<u64> = FxHashSet::default();
+        let mut todo = vec![v];
+        while let Some(v) = todo.pop() {
+            self.poll()?;
+            let v = self.force(v)?;
+            match v.view() {
+                View::List(list) if !list.is_empty() => {
+                    if seen.insert(v.0) {
+                        todo.extend(list.iter().rev());
+                    }
+                }
+                View::Attrs(attrs) if !attrs.is_empty() => {
+                    if seen.insert(v.0) {
+                        let symbols = self.symbol_table();
+                        todo.extend(attrs.iter_by_name(&symbols).rev().map(|(_, v)| v));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// `a == b`. Cells that are the same are equal without a look inside.
+    ///
+    /// # Errors
+    /// When forcing fails.
+    pub fn equal(&mut self, a: Value, b: Value) -> Result<bool, Error> {
+        if a == b {
+            return Ok(true);
+        }
+        let (a, b) = (self.force(a)?, self.force(b)?);
+        self.equal_forced(a, b)
+    }
+
+    /// Equality of two values in weak head normal form that do not lie in one cell.
+    pub(crate) fn equal_forced(&mut self, a: Value, b: Value) -> Result<bool, Error> {
+        if let Some(answer) = self.equal_flat(a, b) {
+            return Ok(answer);
+        }
+        let mut todo = vec![(a, b)];
+        let mut is_first = true;
+        while let Some((a, b)) = todo.pop() {
+            self.poll()?;
+            if a == b && !std::mem::take(&mut is_first) {
+                continue;
+            }
+            let (a, b) = (self.force(a)?, self.force(b)?);
+            match self.equal_flat(a, b) {
+                Some(true) => continue,
+                Some(false) => return Ok(false),
+                None => {}
+            }
+            match (a.view(), b.view()) {
+                (View::List(x), View::List(y)) => {
+                    todo.extend(x.iter().zip(y.iter()).rev());
+                }
+                (View::Attrs(x), View::Attrs(y)) => {
+                    if let (Some(x), Some(y)) = (self.derivation_path(x)?, self.derivation_path(y)?)
+                    {
+                        todo.push((x, y));
+                        continue;
+                    }
+                    if x.len() != y.len() {
+                        return Ok(false);
+                    }
+                    let (mut xs, mut ys) = (x.iter(), y.iter());
+                    let mut pairs = Vec::with_capacity(x.len());
+                    while let (Some((n, v)), Some((m, w))) = (xs.next(), ys.next()) {
+                        if n != m {
+                            return Ok(false);
+                        }
+                        pairs.push((v, w));
+                    }
+                    todo.extend(pairs.into_iter().rev());
+                }
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Equality as far as it can be told without looking inside; `None` for two lists of one length and
+    /// for two sets.
+    #[inline]
+    fn equal_flat(&self, a: Value, b: Value) -> Option<bool> {
+        Some(match (a.view(), b.view()) {
+            (View::Int(x), View::Int(y)) => x == y,
+            (View::Int(x), View::Float(y)) => x as f64 == y,
+            (View::Float(x), View::Int(y)) => x == y as f64,
+            (View::Float(x), View::Float(y)) => x == y,
+            (View::String(x), View::String(y)) => x.bytes() == y.bytes(),
+            (View::Path(x), View::Path(y)) => {
+                x.accessor() == y.accessor() && x.bytes() == y.bytes()
+            }
+            (View::Bool(x), View::Bool(y)) => x == y,
+            (View::Null, View::Null) => true,
+            (View::List(x), View::List(y)) => {
+                if x.len() != y.len() {
+                    false
+                } else if x.is_empty() {
+                    true
+                } else {
+                    return None;
+                }
+            }
+            (View::Attrs(_), View::Attrs(_)) => return None,
+            (View::External(x), View::External(y)) => x == y,
+            _ => false,
+        })
+    }
+
+    /// The `outPath` of a set with `type = "derivation"`.
+    fn derivation_path(&mut self, attrs: Attrs) -> Result<Option<Value>, Error> {
+        Ok(if self.is_derivation(attrs)? { attrs.get(self.shared.names.out_path) } else { None })
+    }
+
+    /// Whether a set has `type = "derivation"`.
+    ///
+    /// # Errors
+    /// When forcing `type` fails.
+    pub fn is_derivation(&mut self, attrs: Attrs) -> Result<bool, Error> {
+        let Some(kind) = attrs.get(self.shared.names.type_) else { return Ok(false) };
+        let kind = self.force(kind)?;
+        Ok(kind.as_string().is_some_and(|s| s.bytes() == b"derivation"))
+    }
+
+    /// `a < b`: numbers, strings by bytes, paths by text, lists by their first unequal pair.
+    ///
+    /// # Errors
+    /// When forcing fails or the values have no order.
+    pub fn less(&mut self, a: Value, b: Value) -> Result<bool, Error> {
+        let (mut a, mut b) = (self.force(a)?, self.force(b)?);
+        loop {
+            self.poll()?;
+            let (x, y) = match (a.view(), b.view()) {
+                (View::Int(x), View::Int(y)) => return Ok(x < y),
+                (View::Int(x), View::Float(y)) => return Ok((x as f64) < y),
+                (View::Float(x), View::Int(y)) => return Ok(x < y as f64),
+                (View::Float(x), View::Float(y)) => return Ok(x < y),
+                (View::String(x), View::String(y)) => return Ok(x.bytes() < y.bytes()),
+                (View::Path(x), View::Path(y)) => return Ok(x.bytes() < y.bytes()),
+                (View::List(x), View::List(y)) => (x, y),
+                (x, y) => return Err(error::cannot_compare(&x, &y)),
+            };
+            // The first unequal pair decides; a list that ends first is less.
+            let mut pairs = x.iter().zip(y.iter());
+            let unequal = loop {
+                let Some((v, w)) = pairs.next() else { break None };
+                self.poll()?;
+                if !self.equal(v, w)? {
+                    break Some((v, w));
+                }
+            };
+            match unequal {
+                None => return Ok(x.len() < y.len()),
+                Some((v, w)) => (a, b) = (self.force(v)?, self.force(w)?),
+            }
+        }
+    }
+
+    /// The order of two values, by `<` both ways.
+    ///
+    /// # Errors
+    /// As [`Machine::less`].
+    pub fn compare(&mut self, a: Value, b: Value) -> Result<Ordering, Error> {
+        Ok(if self.less(a, b)? {
+            Ordering::Less
+        } else if self.less(b, a)? {
+            Ordering::Greater
+        } else {
+            Ordering::Equal
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! Forcing: from a thunk to its value.
+
+use super::{Machine, stack::Frame};
+use crate::{
+    error::{self, Error},
+    value::{Claim, State, TAG, Thunk, Value, code::Code},
+};
+
+impl Machine {
+    /// Evaluates to weak head normal form. Never returns a thunk.
+    ///
+    /// # Errors
+    /// Those of the suspended code; a failure is remembered and comes back when forced again.
+    #[inline(always)]
+    pub fn force(&mut self, v: Value) -> Result<Value, Error> {
+        if !v.is_thunk() {
+            return Ok(v);
+        }
+        let word = Thunk(v.cells()).state_word();
+        if word & TAG != 0 { Ok(Value(word)) } else { self.run_thunk(v) }
+    }
+
+    #[inline(never)]
+    pub(crate) fn run_thunk(&mut self, v: Value) -> Result<Value, Error> {
+        if self.near_end() {
+            return self.on_new_segment(|m| m.run_thunk(v));
+        }
+        self.poll()?;
+        let thunk = Thunk(v.cells());
+        loop {
+            let word = thunk.state_word();
+            match Thunk::state_of(word) {
+                State::Done(value) => return Ok(value),
+                State::Code(address) => {
+                    if thunk.claim(word, self.worker, self.alone) == Claim::Lost {
+                        continue;
+                    }
+                    self.stats.thunks_forced += 1;
+                    let code = Code::at(address);
+                    let top = self.stack.top;
+                    let result = match self.stack.push(code.n_locals as usize) {
+                        Ok(locals) => {
+                            let frame = Frame::new(code.unit(), locals, thunk.rest());
+                            self.eval(frame, code.root)
+                        }
+                        Err(e) => Err(e),
+                    };
+                    self.stack.top = top;
+                    return self.settle(thunk, word, result);
+                }
+                State::Call(n) => {
+                    if thunk.claim(word, self.worker, self.alone) == Claim::Lost {
+                        continue;
+                    }
+                    self.stats.thunks_forced += 1;
+                    let rest = thunk.rest();
+                    let result = self.call(Value(rest.word(0)), rest.skip(1).values(n));
+                    return self.settle(thunk, word, result);
+                }
+                State::Running => return Err(error::infinite_recursion()),
+                State::Failed(number) => return Err(self.shared.failure(number)),
+            }
+        }
+    }
+
+    /// Ends the run of a thunk: publishes its value or its failure.
+    #[inline(always)]
+    fn settle(
+        &mut self,
+        thunk: Thunk,
+        word: u64,
+        result: Result<Value, Error>,
+    ) -> Result<Value, Error> {
+        match result {
+            Ok(value) => {
+                thunk.publish(value);
+                Ok(value)
+            }
+            Err(e) => Err(self.failed(thunk, word, e)),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn failed(&mut self, thunk: Thunk, word: u64, e: Error) -> Error {
+        // What merely stopped may be tried again with more time or memory.
+        if e.is_retryable() {
+            thunk.restore(word);
+        } else {
+            thunk.fail(self.shared.remember(&e));
+        }
+        e
+    }
+}

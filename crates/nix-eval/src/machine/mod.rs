@@ -1,0 +1,144 @@
+//! The machine that runs programs.
+//!
+//! It walks the resolved program of a file directly ([`eval`]): a node in strict position gives a value in
+//! weak head normal form, a node in operand position gives a value or a thunk without running anything.
+//! Running code has a *frame*: local slots on the value stack and captured words in the thunk or function
+//! that is being run. Calls in tail position reuse the frame.
+//!
+//! Builtins see the machine through the methods of [`api`], [`files`] and [`coerce`].
+//!
+//! # Traps
+//! * Values are not rooted anywhere but here; they live as long as the evaluator.
+//! * Data is walked with work lists, never by recursion; recursion over programs goes through
+//!   [`stack`], which counts it.
+
+mod api;
+mod call;
+mod coerce;
+mod deep;
+mod eval;
+mod files;
+mod force;
+mod import;
+mod operators;
+mod select;
+pub(crate) mod stack;
+
+use std::sync::Arc;
+
+pub use self::coerce::Coerce;
+pub(crate) use self::import::LOAD_DERIVATION;
+use self::stack::{NativeStack, ValueStack};
+use crate::{
+    error::Error,
+    evaluator::Shared,
+    heap::{Bump, Cells},
+    limits::Meter,
+    stats::Stats,
+    value::{Builtin, Plans, Value},
+};
+
+/// What a [`crate::ir::GlobalId`] stands for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Global {
+    pub(crate) value: Value,
+    pub(crate) builtin: Option<Builtin>,
+    /// Whether the builtin forces its first argument before anything else that can be seen.
+    pub(crate) eager: bool,
+}
+
+/// Runs programs. One machine works for one thread at a time.
+pub struct Machine {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) globals: Arc<[Global]>,
+    pub(crate) bump: Bump,
+    pub(crate) stack: ValueStack,
+    pub(crate) native: NativeStack,
+    pub(crate) meter: Meter,
+    pub(crate) plans: Plans,
+    pub(crate) stats: Stats,
+    /// Nested calls.
+    pub(crate) depth: u32,
+    pub(crate) worker: u32,
+    /// Whether no other machine of this evaluator runs.
+    pub(crate) alone: bool,
+}
+
+/// What an evaluator keeps of a machine between two requests.
+pub(crate) struct Parts {
+    bump: Bump,
+    stack: ValueStack,
+    plans: Plans,
+    pub(crate) stats: Stats,
+}
+
+impl Parts {
+    /// `None` when the system refuses the address space.
+    pub(crate) fn new() -> Option<Parts> {
+        Some(Parts {
+            bump: Bump::default(),
+            stack: ValueStack::new()?,
+            plans: Plans::default(),
+            stats: Stats::default(),
+        })
+    }
+
+    /// The same with counters at zero.
+    pub(crate) fn fresh(mut self) -> Parts {
+        self.stats = Stats::default();
+        self.stack.clear();
+        self
+    }
+}
+
+impl Machine {
+    pub(crate) fn new(shared: Arc<Shared>, parts: Parts) -> Machine {
+        let mut meter = Meter::new(shared.limits(), shared.cancel.clone());
+        meter.start(shared.limits());
+        Machine {
+            meter,
+            globals: shared.globals.get().cloned().unwrap_or_default(),
+            shared,
+            bump: parts.bump,
+            stack: parts.stack,
+            native: NativeStack::default(),
+            plans: parts.plans,
+            stats: parts.stats,
+            depth: 0,
+            worker: 0,
+            alone: true,
+        }
+    }
+
+    pub(crate) fn into_parts(mut self) -> Parts {
+        self.stats.steps = self.meter.total();
+        Parts { bump: self.bump, stack: self.stack, plans: self.plans, stats: self.stats }
+    }
+
+    /// Zeroed memory of `n` words.
+    #[inline(always)]
+    pub(crate) fn words(&mut self, n: usize) -> Cells {
+        self.bump.words(&self.shared.heap, n)
+    }
+
+    /// Counts one step, and looks at limits and token when it is time.
+    ///
+    /// # Errors
+    /// When a limit was passed or somebody asked to stop.
+    #[inline(always)]
+    pub fn poll(&mut self) -> Result<(), Error> {
+        self.meter.left -= 1;
+        if self.meter.left == 0 { self.look() } else { Ok(()) }
+    }
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine").field("worker", &self.worker).finish_non_exhaustive()
+    }
+}
+
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<Machine>();
+};

@@ -1,0 +1,277 @@
+//! `//`: layers for a small right side on a large left one, merge plans otherwise.
+
+use std::sync::atomic::Ordering;
+
+use rustc_hash::FxHashMap;
+
+use super::{Attrs, LAYERED, NO_POSITION, Shape, Shapes};
+use crate::{
+    heap::{Bump, Heap},
+    source::Location,
+    symbol::Symbol,
+    value::Value,
+};
+
+/// How many layers a set may have above its flat base.
+const MAX_DEPTH: usize = 8;
+/// Largest right side that becomes a layer.
+const MAX_LAYER: usize = 16;
+/// A left side must have this many times the names of the right side to carry a layer.
+const MIN_RATIO: usize = 4;
+const FROM_RIGHT: u32 = 1 << 31;
+const BASE: usize = 1;
+const SIZE: usize = 2;
+const FLAT: usize = 3;
+const VALUES: usize = 4;
+
+/// Merge plans by pair of shapes: which shape results, and where each value comes from.
+#[derive(Debug, Default)]
+pub(crate) struct Plans {
+    plans: FxHashMap<(usize, usize), Plan>,
+}
+
+#[derive(Debug)]
+struct Plan {
+    shape: Shape,
+    /// Slots on the left, or on the right with the top bit set.
+    sources: Box<[u32]>,
+}
+
+impl Plan {
+    fn make(left: Shape, right: Shape, shapes: &Shapes, bump: &mut Bump, heap: &Heap) -> Plan {
+        let (l, r) = (left.names(), right.names());
+        let mut names = Vec::with_capacity(l.len() + r.len());
+        let mut positions = Vec::with_capacity(l.len() + r.len());
+        let mut sources = Vec::with_capacity(l.len() + r.len());
+        let (mut i, mut j) = (0, 0);
+        while i < l.len() || j < r.len() {
+            let take_left = j == r.len() || (i < l.len() && l[i] < r[j]);
+            if take_left {
+                names.push(l[i]);
+                positions.push(left.position(i).unwrap_or(NO_POSITION));
+                sources.push(i as u32);
+                i += 1;
+            } else {
+                if i < l.len() && l[i] == r[j] {
+                    i += 1;
+                }
+                names.push(r[j]);
+                positions.push(right.position(j).unwrap_or(NO_POSITION));
+                sources.push(j as u32 | FROM_RIGHT);
+                j += 1;
+            }
+        }
+        let shape = shapes.intern(bump, heap, &names, &positions);
+        Plan { shape, sources: sources.into() }
+    }
+
+    fn run(&self, left: Attrs, right: Attrs, bump: &mut Bump, heap: &Heap) -> Attrs {
+        let attrs = Attrs::alloc(bump, heap, self.shape);
+        let members = attrs.members();
+        for (slot, &source) in self.sources.iter().enumerate() {
+            let value = if source & FROM_RIGHT != 0 {
+                right.slot((source & !FROM_RIGHT) as usize)
+            } else {
+                left.slot(source as usize)
+            };
+            members.put(slot, value.0);
+        }
+        attrs
+    }
+}
+
+impl Plans {
+    /// The attributes of both, those of `right` where both have one.
+    pub(crate) fn update(
+        &mut self,
+        left: Attrs,
+        right: Attrs,
+        shapes: &Shapes,
+        bump: &mut Bump,
+        heap: &Heap,
+    ) -> Attrs {
+        let n_right = right.len();
+        if n_right == 0 {
+            return left;
+        }
+        let n_left = left.len();
+        if n_left == 0 {
+            return right;
+        }
+        if n_right <= MAX_LAYER
+            && n_left >= 32
+            && n_left >= n_right * MIN_RATIO
+            && left.depth() < MAX_DEPTH
+        {
+            let right = right.flatten(shapes, bump, heap);
+            return Attrs::layer(left, right, bump, heap);
+        }
+        let left = left.flatten(shapes, bump, heap);
+        let right = right.flatten(shapes, bump, heap);
+        let (l, r) = (left.top_shape(), right.top_shape());
+        if !(l.is_shared() && r.is_shared()) {
+            return Plan::make(l, r, shapes, bump, heap).run(left, right, bump, heap);
+        }
+        self.plans
+            .entry((l.address(), r.address()))
+            .or_insert_with(|| Plan::make(l, r, shapes, bump, heap))
+            .run(left, right, bump, heap)
+    }
+}
+
+impl Attrs {
+    fn layer(base: Attrs, top: Attrs, bump: &mut Bump, heap: &Heap) -> Attrs {
+        let shape = top.top_shape();
+        let cells = bump.words(heap, VALUES + shape.len());
+        let known = shape.names().iter().filter(|&&name| base.has(name)).count();
+        let len = base.len() + shape.len() - known;
+        cells.put(0, shape.address() as u64 | LAYERED);
+        cells.put(BASE, base.value().0);
+        cells.put(SIZE, (len as u64) << 8 | (base.depth() + 1) as u64);
+        for (i, value) in top.flat_values().iter().enumerate() {
+            cells.put(VALUES + i, value.0);
+        }
+        Attrs(cells)
+    }
+
+    fn depth(self) -> usize {
+        if self.is_layered() { (self.0.word(SIZE) & 0xff) as usize } else { 0 }
+    }
+
+    pub(super) fn layer_len(self) -> usize {
+        (self.0.word(SIZE) >> 8) as usize
+    }
+
+    fn base(self) -> Attrs {
+        Attrs(Value(self.0.word(BASE)).cells())
+    }
+
+    /// The layers from the top down to, not including, the flat base; and the base.
+    fn layers(self) -> (Vec<Attrs>, Attrs) {
+        let mut layers = Vec::new();
+        let mut at = self;
+        while at.is_layered() {
+            layers.push(at);
+            at = at.base();
+        }
+        (layers, at)
+    }
+
+    #[inline(never)]
+    pub(super) fn layered_get(self, name: Symbol) -> Option<(Value, Option<Location>)> {
+        let mut at = self;
+        while at.is_layered() {
+            let shape = at.top_shape();
+            if let Some(slot) = shape.slot(name) {
+                return Some((Value(at.0.word(VALUES + slot)), shape.position(slot)));
+            }
+            at = at.base();
+        }
+        let shape = at.top_shape();
+        shape.slot(name).map(|slot| (at.slot(slot), shape.position(slot)))
+    }
+
+    /// All attributes of a layered set, in order of `Symbol`.
+    pub(super) fn merged(self) -> Vec<(Symbol, Value)> {
+        self.merged_with_positions().into_iter().map(|(name, value, _)| (name, value)).collect()
+    }
+
+    fn merged_with_positions(self) -> Vec<(Symbol, Value, Location)> {
+        let (layers, base) = self.layers();
+        // Overriding names, the newest last, so that a stable sort keeps the newest of equals last.
+        let mut over: Vec<(Symbol, Value, Location)> = Vec::new();
+        for layer in layers.iter().rev() {
+            let shape = layer.top_shape();
+            for (slot, &name) in shape.names().iter().enumerate() {
+                let value = Value(layer.0.word(VALUES + slot));
+                over.push((name, value, shape.position(slot).unwrap_or(NO_POSITION)));
+            }
+        }
+        over.sort_by_key(|entry| entry.0);
+        let mut newest: Vec<(Symbol, Value, Location)> = Vec::with_capacity(over.len());
+        for entry in over {
+            match newest.last_mut() {
+                Some(last) if last.0 == entry.0 => *last = entry,
+                _ => newest.push(entry),
+            }
+        }
+        let shape = base.top_shape();
+        let mut all = Vec::with_capacity(self.len());
+        let mut over = newest.into_iter().peekable();
+        for (slot, &name) in shape.names().iter().enumerate() {
+            while let Some(entry) = over.next_if(|entry| entry.0 < name) {
+                all.push(entry);
+            }
+            match over.next_if(|entry| entry.0 == name) {
+                Some(entry) => all.push(entry),
+                None => {
+                    all.push((name, base.slot(slot), shape.position(slot).unwrap_or(NO_POSITION)));
+                }
+            }
+        }
+        all.extend(over);
+        all
+    }
+
+    /// The same attributes as a flat set; remembered in a layered one.
+    pub(crate) fn flatten(self, shapes: &Shapes, bump: &mut Bump, heap: &Heap) -> Attrs {
+        if !self.is_layered() {
+            return self;
+        }
+        let known = self.0.atomic(FLAT).load(Ordering::Acquire);
+        if known != 0 {
+            return Attrs(Value(known).cells());
+        }
+        let all = self.merged_with_positions();
+        let names: Vec<Symbol> = all.iter().map(|e| e.0).collect();
+        let positions: Vec<Location> = all.iter().map(|e| e.2).collect();
+        let shape = shapes.intern(bump, heap, &names, &positions);
+        let flat = Attrs::alloc(bump, heap, shape);
+        for (slot, entry) in all.iter().enumerate() {
+            flat.members().put(slot, entry.1.0);
+        }
+        self.0.atomic(FLAT).store(flat.value().0, Ordering::Release);
+        flat
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_and_plans_give_what_a_map_gives() {
+        let (heap, shapes) = (Heap::default(), Shapes::default());
+        let mut bump = Bump::default();
+        let mut plans = Plans::default();
+        let mut expected = std::collections::BTreeMap::new();
+        let mut set = {
+            let names: Vec<Symbol> = (0..200).map(|i| Symbol(i * 3)).collect();
+            let shape = shapes.intern(&mut bump, &heap, &names, &[]);
+            let values: Vec<Value> =
+                (0..200).map(|i| Value::small_int(i).expect("small")).collect();
+            expected.extend(names.into_iter().zip(values.iter().copied()));
+            Attrs::new(&mut bump, &heap, shape, &values)
+        };
+        for round in 0..40u32 {
+            let names: Vec<Symbol> =
+                (0..1 + round % 20).map(|i| Symbol(round * 7 + i * 5)).collect();
+            let values: Vec<Value> = names
+                .iter()
+                .map(|n| Value::small_int(i64::from(n.0 + round * 1000)).expect("small"))
+                .collect();
+            let shape = shapes.intern(&mut bump, &heap, &names, &[]);
+            let right = Attrs::new(&mut bump, &heap, shape, &values);
+            set = plans.update(set, right, &shapes, &mut bump, &heap);
+            expected.extend(names.into_iter().zip(values));
+            assert_eq!(set.len(), expected.len());
+            assert_eq!(
+                set.iter().collect::<Vec<_>>(),
+                expected.clone().into_iter().collect::<Vec<_>>()
+            );
+            for n in 0..700 {
+                assert_eq!(set.get(Symbol(n)), expected.get(&Symbol(n)).copied(), "{n}");
+            }
+        }
+    }
+}

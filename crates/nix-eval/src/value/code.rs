@@ -1,0 +1,300 @@
+//! Loaded code: what thunks and functions point at.
+//!
+//! A [`Unit`] is one loaded file with everything the machine wants beside the program: heap values of its
+//! constants, cells of its inline caches, and one small record for each body and each function. Units
+//! belong to the evaluator and live as long as its heap, so heap objects hold their addresses.
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+use super::Value;
+use crate::{
+    ir::{self, BodyId, CacheId, Node, NodeId, Params, Range},
+    source::Location,
+    symbol::Symbol,
+};
+
+/// One loaded file.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    pub(crate) file: ir::File,
+    pub(crate) consts: Box<[Value]>,
+    pub(crate) bodies: Box<[Code]>,
+    pub(crate) lambdas: Box<[LambdaCode]>,
+    caches: Box<[AtomicU64]>,
+}
+
+/// A body: what a suspended thunk points at.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Code {
+    unit: *const Unit,
+    pub(crate) root: NodeId,
+    pub(crate) n_locals: u32,
+    pub(crate) captures: Range,
+    pub(crate) cheap: Cheap,
+}
+
+/// Bodies that may be computed instead of suspended when their operands are at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cheap {
+    /// Always suspend.
+    No,
+    /// `captured + constant`: capture number and constant.
+    Add(u32, i64),
+    /// `left + right`, both captured.
+    AddTwo(u32, u32),
+    /// `left - right`, both captured.
+    SubTwo(u32, u32),
+    /// `captured.name`: the selection's node.
+    Select(NodeId),
+}
+
+/// A function of a file: what a lambda value points at.
+#[derive(Debug)]
+pub(crate) struct LambdaCode {
+    unit: *const Unit,
+    pub(crate) root: NodeId,
+    pub(crate) n_locals: u32,
+    /// Simple arguments before the body runs; 1 for a function with formals.
+    pub(crate) arity: u32,
+    pub(crate) has_formals: bool,
+    pub(crate) captures: Range,
+    pub(crate) index: u32,
+}
+
+// SAFETY: a unit is immutable after loading but for its caches, which are atomic; the pointers in it lead
+// to itself.
+unsafe impl Send for Unit {}
+// SAFETY: as above.
+unsafe impl Sync for Unit {}
+// SAFETY: the pointer leads to the unit that owns this record.
+unsafe impl Send for Code {}
+// SAFETY: as above.
+unsafe impl Sync for Code {}
+// SAFETY: as above.
+unsafe impl Send for LambdaCode {}
+// SAFETY: as above.
+unsafe impl Sync for LambdaCode {}
+
+/// All units of an evaluator.
+#[derive(Default)]
+pub(crate) struct Units(Mutex<Vec<*mut Unit>>);
+
+// SAFETY: the pointers own their units, which are `Send`.
+unsafe impl Send for Units {}
+// SAFETY: the list is behind a lock.
+unsafe impl Sync for Units {}
+
+impl Units {
+    /// Keeps a unit; the reference is good as long as `self`, which outlives all values of its heap.
+    pub(crate) fn keep<'a>(&self, unit: Box<Unit>) -> &'a Unit {
+        let unit = Box::into_raw(unit);
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).push(unit);
+        // SAFETY: the unit stays where it is until `self` is dropped.
+        unsafe { &*unit }
+    }
+}
+
+impl Drop for Units {
+    fn drop(&mut self) {
+        for unit in self.0.get_mut().unwrap_or_else(|e| e.into_inner()).drain(..) {
+            // SAFETY: made by `Box::into_raw` in `keep`, and dropped once.
+            drop(unsafe { Box::from_raw(unit) });
+        }
+    }
+}
+
+impl Unit {
+    /// Prepares a file. `constant` makes the heap value of a literal.
+    pub(crate) fn new(file: ir::File, mut constant: impl FnMut(&ir::Const) -> Value) -> Box<Unit> {
+        let consts: Box<[Value]> = file.consts.iter().map(&mut constant).collect();
+        let caches = (0..file.n_caches).map(|_| AtomicU64::new(0)).collect();
+        let mut unit =
+            Box::new(Unit { file, consts, bodies: Box::new([]), lambdas: Box::new([]), caches });
+        let address: *const Unit = &raw const *unit;
+        unit.bodies = unit
+            .file
+            .bodies
+            .iter()
+            .map(|body| Code {
+                unit: address,
+                root: body.root,
+                n_locals: body.n_locals,
+                captures: body.captures,
+                cheap: Cheap::of(&unit.file, body),
+            })
+            .collect();
+        unit.lambdas = unit
+            .file
+            .lambdas
+            .iter()
+            .enumerate()
+            .map(|(index, lambda)| {
+                let body = &unit.file.bodies[lambda.body.0 as usize];
+                LambdaCode {
+                    unit: address,
+                    root: body.root,
+                    n_locals: body.n_locals,
+                    arity: match &lambda.params {
+                        Params::Simple(names) => names.len() as u32,
+                        Params::Formals(_) => 1,
+                    },
+                    has_formals: matches!(lambda.params, Params::Formals(_)),
+                    captures: body.captures,
+                    index: index as u32,
+                }
+            })
+            .collect();
+        unit
+    }
+
+    /// The node with this id.
+    #[inline(always)]
+    pub(crate) fn node(&self, id: NodeId) -> Node {
+        debug_assert!((id.0 as usize) < self.file.nodes.len());
+        // SAFETY: node ids of a file are numbers of its own nodes; the reader made them so.
+        unsafe { *self.file.nodes.get_unchecked(id.0 as usize) }
+    }
+
+    /// Word number `at` of the extra words.
+    #[inline(always)]
+    pub(crate) fn word(&self, at: u32) -> u32 {
+        debug_assert!((at as usize) < self.file.extra.len());
+        // SAFETY: as in `node`, for ranges.
+        unsafe { *self.file.extra.get_unchecked(at as usize) }
+    }
+
+    /// The words of a range.
+    #[inline(always)]
+    pub(crate) fn words(&self, range: Range) -> &[u32] {
+        let (start, len) = (range.start as usize, range.len as usize);
+        debug_assert!(start + len <= self.file.extra.len());
+        // SAFETY: as in `node`, for ranges.
+        unsafe { self.file.extra.get_unchecked(start..start + len) }
+    }
+
+    /// The constant.
+    #[inline(always)]
+    pub(crate) fn constant(&self, id: ir::ConstId) -> Value {
+        self.consts[id.0 as usize]
+    }
+
+    /// The cell of an inline cache: 0 when empty.
+    #[inline(always)]
+    pub(crate) fn cache(&self, id: CacheId) -> &AtomicU64 {
+        &self.caches[id.0 as usize]
+    }
+
+    /// The contents of an inline cache.
+    #[inline(always)]
+    pub(crate) fn cached(&self, id: CacheId) -> u64 {
+        self.cache(id).load(Ordering::Acquire)
+    }
+
+    /// The record of a body.
+    #[inline(always)]
+    pub(crate) fn body(&self, id: BodyId) -> &Code {
+        &self.bodies[id.0 as usize]
+    }
+
+    /// The place of a node.
+    pub(crate) fn location(&self, id: NodeId) -> Location {
+        Location { file: self.file.file, span: self.file.span(id) }
+    }
+}
+
+impl Code {
+    /// The record at an address that a thunk holds.
+    #[inline(always)]
+    pub(crate) fn at<'a>(address: usize) -> &'a Code {
+        // SAFETY: thunks only hold addresses of records of units of their evaluator, which outlive it.
+        unsafe { &*(address as *const Code) }
+    }
+    /// The file it belongs to.
+    #[inline(always)]
+    pub(crate) fn unit<'a>(&self) -> &'a Unit {
+        // SAFETY: the unit owns this record.
+        unsafe { &*self.unit }
+    }
+    /// Its address, for a thunk.
+    #[inline(always)]
+    pub(crate) fn address(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+}
+
+impl LambdaCode {
+    /// The record at an address that a function holds.
+    #[inline(always)]
+    pub(crate) fn at<'a>(address: usize) -> &'a LambdaCode {
+        // SAFETY: as for `Code::at`.
+        unsafe { &*(address as *const LambdaCode) }
+    }
+    /// The file it belongs to.
+    #[inline(always)]
+    pub(crate) fn unit<'a>(&self) -> &'a Unit {
+        // SAFETY: the unit owns this record.
+        unsafe { &*self.unit }
+    }
+    /// Its address, for a function.
+    #[inline(always)]
+    pub(crate) fn address(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+    /// The function in the file.
+    pub(crate) fn lambda<'a>(&self) -> &'a ir::Lambda {
+        &self.unit().file.lambdas[self.index as usize]
+    }
+    /// Where it is written.
+    pub(crate) fn location(&self) -> Location {
+        Location { file: self.unit().file.file, span: self.lambda().span }
+    }
+    /// The name it is bound to, if the source says so.
+    pub(crate) fn name(&self) -> Option<Symbol> {
+        self.lambda().name
+    }
+}
+
+impl Cheap {
+    fn of(file: &ir::File, body: &ir::Body) -> Cheap {
+        let captured = |id: NodeId| match file.node(id) {
+            Node::Var(place) if place.is_captured() => Some(place.index()),
+            _ => None,
+        };
+        let constant = |id: NodeId| match file.node(id) {
+            Node::Const(c) => match file.consts[c.0 as usize] {
+                ir::Const::Int(n) if n.unsigned_abs() < 1 << 40 => Some(n),
+                _ => None,
+            },
+            _ => None,
+        };
+        match file.node(body.root) {
+            Node::Sub(a, b) => match (captured(a), captured(b), constant(b)) {
+                (Some(a), Some(b), _) => Cheap::SubTwo(a, b),
+                (Some(a), _, Some(n)) => Cheap::Add(a, -n),
+                _ => Cheap::No,
+            },
+            Node::Plus(range) => match *file.words(range) {
+                [a, b] => {
+                    let (a, b) = (NodeId(a), NodeId(b));
+                    match (captured(a), captured(b), constant(a), constant(b)) {
+                        (Some(a), Some(b), ..) => Cheap::AddTwo(a, b),
+                        (Some(a), _, _, Some(n)) | (_, Some(a), Some(n), _) => Cheap::Add(a, n),
+                        _ => Cheap::No,
+                    }
+                }
+                _ => Cheap::No,
+            },
+            Node::Select { base, .. } => match file.node(base) {
+                Node::Var(place) | Node::Member { group: place, .. } if place.is_captured() => {
+                    Cheap::Select(body.root)
+                }
+                _ => Cheap::No,
+            },
+            _ => Cheap::No,
+        }
+    }
+}
