@@ -1,0 +1,6 @@
+//! Writing finished images.
+
+mod archive;
+
+pub(crate) use archive::member_header;
+pub use archive::{ArchiveWriter, BLOBS};
