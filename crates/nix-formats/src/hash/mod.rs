@@ -133,7 +133,7 @@ impl Hash {
     /// The algorithm is unknown, missing, or another than `algo`; the length fits no base; a digit
     /// is wrong.
     pub fn parse(text: &str, algo: Option<HashAlgo>) -> Result<Hash, HashError> {
-        parse::any(text, algo)
+        parse::any_base(text, algo)
     }
 
     /// Reads `algo-base64`.

@@ -57,7 +57,7 @@ pub enum HashError {
     Sri(String),
 }
 
-pub(super) fn any(text: &str, expected: Option<HashAlgo>) -> Result<Hash, HashError> {
+pub(super) fn any_base(text: &str, expected: Option<HashAlgo>) -> Result<Hash, HashError> {
     let (algo, digest, is_sri) = if let Some((algo, digest)) = text.split_once(':') {
         (Some(HashAlgo::parse(algo)?), digest, false)
     } else if let Some((algo, digest)) = text.split_once('-') {
