@@ -17,16 +17,14 @@ mod evaluator;
 pub mod heap;
 pub mod host;
 pub mod ir;
-<<<<<<< HEAD
-pub mod resolve;
-=======
 pub mod limits;
 pub mod machine;
->>>>>>> 98638b5 (eval: values, heap, errors, host and the machine's interface)
 pub mod regex;
+pub mod resolve;
 pub mod source;
 pub mod stats;
 pub mod symbol;
+pub mod syntax;
 pub mod value;
 
 pub use self::{

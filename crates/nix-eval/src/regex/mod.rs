@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! Regular expressions of `builtins.match` and `builtins.split`.
 //!
 //! They mean what C++'s `std::regex` means in libstdc++ with the flag *extended*, byte by byte. That is
@@ -396,6 +395,3 @@ mod tests {
         assert!(n_compared > 1000);
     }
 }
-=======
-//! Regular expressions.
->>>>>>> 98638b5 (eval: values, heap, errors, host and the machine's interface)
