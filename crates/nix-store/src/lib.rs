@@ -1,3 +1,24 @@
-//! See the workspace's docs/architecture.md.
+//! Store objects: add, query, build, substitute; the sandbox.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`store`] | the trait [`store::Store`] and the facts about an object |
+//! | [`local`] | a store in directories of this machine, shared with C++ Nix |
+//! | [`add`] | file trees and texts become objects |
+//! | [`closure`] | what some roots need, in order, with sizes |
+//! | [`build`] | one derivation: sandbox, environment, outputs |
+//! | [`sys`] | file trees that others may change while we look |
+//! | [`error`] | why an operation failed |
 
+pub mod add;
 pub mod build;
+pub mod closure;
+pub mod error;
+pub mod local;
+pub mod store;
+pub mod sys;
+
+pub use closure::Closure;
+pub use error::StoreError;
+pub use local::{LocalStore, StoreConfig};
+pub use store::{PathInfo, Store};
