@@ -6,6 +6,7 @@
 //! | [`store_path`] | store paths, the store directory, and computing paths from contents |
 //! | [`derivation`] | derivations, their text, output paths and hashes |
 //! | [`content_address`], [`deriving_path`], [`placeholder`] | other names of objects |
+//! | [`references`] | which objects a stream mentions |
 //!
 //! Nothing here opens a file, asks the time or reads the environment; streams are arguments.
 //! Every length that comes from outside has a cap, and no input can overflow the stack.
@@ -17,5 +18,6 @@ pub mod derivation;
 pub mod deriving_path;
 pub mod hash;
 pub mod placeholder;
+pub mod references;
 mod store_dir;
 pub mod store_path;
