@@ -1,14 +1,19 @@
 //! Fixtures of this crate's tests: a store on disk, listings of archives.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix_formats::store_path::StorePath;
+use serde_json::{Value, json};
 
+use crate::assemble::Summary;
+use crate::builder::{Place, build_from_attrs};
+use crate::error::Error;
 use crate::graph::{Graph, Object};
 use crate::store_files::StoreFiles;
 
@@ -64,10 +69,82 @@ impl StoreFixture {
     pub(crate) fn link(&self, name: &str, target: &str) {
         symlink(target, self.place(name)).unwrap();
     }
+}
 
-    pub(crate) fn read(&self, path: &Path) -> Vec<u8> {
-        fs::read(path).unwrap()
+/// A store with a small closure, and a place to build images of it.
+///
+/// `app` refers to `lib`; `other` is in the graph, but nothing mentions it.
+pub(crate) struct ImageFixture {
+    pub(crate) store: StoreFixture,
+    n_built: Cell<u32>,
+}
+
+impl ImageFixture {
+    pub(crate) fn new() -> ImageFixture {
+        let store = StoreFixture::new();
+        store.add_program(&format!("{APP}/bin/app"), &format!("#!/nix/store/{LIB}/sh\n"));
+        store.link(&format!("{APP}/bin/alias"), "app");
+        store.add(&format!("{LIB}/sh"), "library");
+        store.add(OTHER, "other");
+        store.add(&format!("{ROOT}/etc/conf"), &format!("uses /nix/store/{LIB}.\n"));
+        ImageFixture { store, n_built: Cell::new(0) }
     }
+
+    /// Builds an image; gives the archive.
+    pub(crate) fn build(&self, request: Value) -> (Vec<u8>, Summary) {
+        let (path, summary) =
+            self.build_at(request).unwrap_or_else(|error| panic!("{}", error.full_text()));
+        (fs::read(path).unwrap(), summary)
+    }
+
+    pub(crate) fn build_at(&self, request: Value) -> Result<(PathBuf, Summary), Error> {
+        let n = self.n_built.get();
+        self.n_built.set(n + 1);
+        let scratch = self.store.scratch().join(format!("scratch-{n}"));
+        fs::create_dir(&scratch).unwrap();
+        let out = self.store.scratch().join(format!("image-{n}.tar"));
+        let place = Place {
+            store: self.store.files().clone(),
+            scratch,
+            shell: PathBuf::from("/bin/sh"),
+            n_threads: 1 + n as usize % 3,
+            out: out.clone(),
+        };
+        let path = |name: &str| format!("/nix/store/{name}");
+        let attrs = json!({
+            "image": request,
+            "closure": [
+                {"path": path(APP), "narSize": 10, "references": [path(LIB)]},
+                {"path": path(LIB), "narSize": 20, "references": [path(LIB)]},
+                {"path": path(OTHER), "narSize": 5, "references": []},
+                {"path": path(ROOT), "narSize": 5, "references": [path(LIB)]},
+            ],
+            "outputs": {"out": "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-image.tar"},
+        });
+        let summary = build_from_attrs(attrs.to_string().as_bytes(), &place, &|_| {})?;
+        Ok((out, summary))
+    }
+
+    /// Makes an archive a member of the store, so that it can be a base image.
+    pub(crate) fn add_archive(&self, name: &str, bytes: &[u8]) -> String {
+        let real = self.store.files().real(self.store.logical(name).as_bytes()).unwrap();
+        fs::write(real, bytes).unwrap();
+        self.store.logical(name)
+    }
+}
+
+pub(crate) const APP: &str = "1111111111111111111111111111111a-app";
+pub(crate) const LIB: &str = "1111111111111111111111111111111b-lib";
+pub(crate) const OTHER: &str = "1111111111111111111111111111111c-other";
+pub(crate) const ROOT: &str = "1111111111111111111111111111111d-root";
+
+/// The arguments of the usual test image.
+pub(crate) fn request() -> Value {
+    json!({
+        "name": "Test/Image", "tag": "v1", "architecture": "amd64",
+        "copyToRoot": [format!("/nix/store/{ROOT}")],
+        "config": {"Cmd": format!("/nix/store/{APP}/bin/app"), "Env": ["A=1", "B=2"]},
+    })
 }
 
 /// What a tar holds: mode, owner, size, path, one line an entry.

@@ -584,3 +584,6 @@ fn write_documents(
 fn descriptor(media_type: MediaType, digest: Digest, size: u64) -> Descriptor {
     Descriptor { media_type, digest, size, annotations: BTreeMap::new() }
 }
+
+#[cfg(test)]
+mod tests;
