@@ -52,34 +52,42 @@ fn check_error(request: Value, expected: Expect) {
 
 #[test]
 fn a_layer_holds_the_copied_files_and_the_closure_of_what_is_mentioned() {
-    check_top(&ImageFixture::new(), request(), expect![[r#"
-        d0755 0:0 0 etc/
-        -0444 0:0 54 etc/conf
-        d0555 0:0 0 nix/
-        d0555 0:0 0 nix/store/
-        d0555 0:0 0 nix/store/1111111111111111111111111111111a-app/
-        d0555 0:0 0 nix/store/1111111111111111111111111111111a-app/bin/
-        l0777 0:0 0 nix/store/1111111111111111111111111111111a-app/bin/alias -> app
-        -0555 0:0 53 nix/store/1111111111111111111111111111111a-app/bin/app
-        d0555 0:0 0 nix/store/1111111111111111111111111111111b-lib/
-        -0444 0:0 7 nix/store/1111111111111111111111111111111b-lib/sh
-    "#]]);
+    check_top(
+        &ImageFixture::new(),
+        request(),
+        expect![[r#"
+            d0555 0:0 0 etc/
+            -0444 0:0 54 etc/conf
+            d0555 0:0 0 nix/
+            d0555 0:0 0 nix/store/
+            d0555 0:0 0 nix/store/1111111111111111111111111111111a-app/
+            d0555 0:0 0 nix/store/1111111111111111111111111111111a-app/bin/
+            l0777 0:0 0 nix/store/1111111111111111111111111111111a-app/bin/alias -> app
+            -0555 0:0 53 nix/store/1111111111111111111111111111111a-app/bin/app
+            d0555 0:0 0 nix/store/1111111111111111111111111111111b-lib/
+            -0444 0:0 7 nix/store/1111111111111111111111111111111b-lib/sh
+        "#]],
+    );
 }
 
 #[test]
 fn owners_apply_to_copied_files_and_not_to_store_files() {
-    check_top(&ImageFixture::new(), with(json!({"uid": 1000, "gid": 100})), expect![[r#"
-        d0755 1000:100 0 etc/
-        -0444 1000:100 54 etc/conf
-        d0555 0:0 0 nix/
-        d0555 0:0 0 nix/store/
-        d0555 0:0 0 nix/store/1111111111111111111111111111111a-app/
-        d0555 0:0 0 nix/store/1111111111111111111111111111111a-app/bin/
-        l0777 0:0 0 nix/store/1111111111111111111111111111111a-app/bin/alias -> app
-        -0555 0:0 53 nix/store/1111111111111111111111111111111a-app/bin/app
-        d0555 0:0 0 nix/store/1111111111111111111111111111111b-lib/
-        -0444 0:0 7 nix/store/1111111111111111111111111111111b-lib/sh
-    "#]]);
+    check_top(
+        &ImageFixture::new(),
+        with(json!({"uid": 1000, "gid": 100})),
+        expect![[r#"
+            d0555 1000:100 0 etc/
+            -0444 1000:100 54 etc/conf
+            d0555 0:0 0 nix/
+            d0555 0:0 0 nix/store/
+            d0555 0:0 0 nix/store/1111111111111111111111111111111a-app/
+            d0555 0:0 0 nix/store/1111111111111111111111111111111a-app/bin/
+            l0777 0:0 0 nix/store/1111111111111111111111111111111a-app/bin/alias -> app
+            -0555 0:0 53 nix/store/1111111111111111111111111111111a-app/bin/app
+            d0555 0:0 0 nix/store/1111111111111111111111111111111b-lib/
+            -0444 0:0 7 nix/store/1111111111111111111111111111111b-lib/sh
+        "#]],
+    );
 }
 
 #[test]
@@ -91,7 +99,10 @@ fn commands_change_the_tree_and_cannot_end_the_packing() {
         "name": "x", "tag": "1", "architecture": "amd64",
         "extraCommands": commands, "commandPath": ["/usr/bin", "/bin"],
     });
-    check_top(&ImageFixture::new(), request, expect![[r#"
+    check_top(
+        &ImageFixture::new(),
+        request,
+        expect![[r#"
         d0555 0:0 0 nix/
         d0555 0:0 0 nix/store/
         d0555 0:0 0 nix/store/1111111111111111111111111111111b-lib/
@@ -99,8 +110,12 @@ fn commands_change_the_tree_and_cannot_end_the_packing() {
         d1777 0:0 0 tmp/
         -0644 0:0 8 tmp/x
         -0644 0:0 48 y
-    "#]]);
-    check_error(with(json!({"extraCommands": "exit 3"})), expect!["extraCommands failed with exit code 3; what they printed is in the log above"]);
+    "#]],
+    );
+    check_error(
+        with(json!({"extraCommands": "exit 3"})),
+        expect!["extraCommands failed with exit code 3; what they printed is in the log above"],
+    );
 }
 
 #[test]
@@ -122,15 +137,15 @@ fn the_documents_are_these_bytes() {
         oci-layout
         blobs/
         blobs/sha256/
-        blobs/sha256/aed98fd0aeb152fb96880890aa9b86401de7f0979003e4e3fe8dde6590acc750
-        blobs/sha256/2f8a01cc19b796bceae2314882f3f1912143748dcf7c23a9b3f77ff2f08225dc
-        blobs/sha256/3e297bc92c87ca7b0f7f7a78a5651fb2604f4bac4ad5d5f8027704d9a61f27bd
+        blobs/sha256/68728597f73ac014dd18a86b65a35585d4d092f6772d309d45e3b3d413229189
+        blobs/sha256/229d7e13cd0e0830ca4f132978690d4f4cc087a8ec111fac9defc073fdfecb43
+        blobs/sha256/92c0d3caab6ccbaa9af6e8ebe945671c915abfa55df6823ff781e754dc0bf50a
         index.json
         manifest.json
-        {"created":"1970-01-01T00:00:01Z","architecture":"amd64","os":"linux","config":{"Cmd":["/nix/store/1111111111111111111111111111111a-app/bin/app"],"Env":["A=1","B=2"]},"rootfs":{"type":"layers","diff_ids":["sha256:f963c202b42612877e0da6f53b22acca38b63ca067304c410ccfead942c13a63"]},"history":[{"created":"1970-01-01T00:00:01Z","created_by":"mini-nix","comment":"store paths: [/nix/store/1111111111111111111111111111111a-app, /nix/store/1111111111111111111111111111111b-lib]"}]}
-        {"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:2f8a01cc19b796bceae2314882f3f1912143748dcf7c23a9b3f77ff2f08225dc","size":476},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"sha256:aed98fd0aeb152fb96880890aa9b86401de7f0979003e4e3fe8dde6590acc750","size":440}]}
-        {"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:3e297bc92c87ca7b0f7f7a78a5651fb2604f4bac4ad5d5f8027704d9a61f27bd","size":401,"annotations":{"io.containerd.image.name":"docker.io/test/image:v1","org.opencontainers.image.ref.name":"v1"}}]}
-        [{"Config":"blobs/sha256/2f8a01cc19b796bceae2314882f3f1912143748dcf7c23a9b3f77ff2f08225dc","RepoTags":["test/image:v1"],"Layers":["blobs/sha256/aed98fd0aeb152fb96880890aa9b86401de7f0979003e4e3fe8dde6590acc750"]}]
+        {"created":"1970-01-01T00:00:01Z","architecture":"amd64","os":"linux","config":{"Cmd":["/nix/store/1111111111111111111111111111111a-app/bin/app"],"Env":["A=1","B=2"]},"rootfs":{"type":"layers","diff_ids":["sha256:616e294998375f7af9d85478d9b6ed722b3796e35a8a80d17bc32b5024489fde"]},"history":[{"created":"1970-01-01T00:00:01Z","created_by":"mini-nix","comment":"store paths: [/nix/store/1111111111111111111111111111111a-app, /nix/store/1111111111111111111111111111111b-lib]"}]}
+        {"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:229d7e13cd0e0830ca4f132978690d4f4cc087a8ec111fac9defc073fdfecb43","size":476},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"sha256:68728597f73ac014dd18a86b65a35585d4d092f6772d309d45e3b3d413229189","size":439}]}
+        {"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:92c0d3caab6ccbaa9af6e8ebe945671c915abfa55df6823ff781e754dc0bf50a","size":401,"annotations":{"io.containerd.image.name":"docker.io/test/image:v1","org.opencontainers.image.ref.name":"v1"}}]}
+        [{"Config":"blobs/sha256/229d7e13cd0e0830ca4f132978690d4f4cc087a8ec111fac9defc073fdfecb43","RepoTags":["test/image:v1"],"Layers":["blobs/sha256/68728597f73ac014dd18a86b65a35585d4d092f6772d309d45e3b3d413229189"]}]
     "#]].assert_eq(&shown);
     assert_eq!(summary.size, archive.len() as u64);
 }
@@ -161,10 +176,28 @@ fn a_date_of_now_changes_the_config_and_no_layer() {
 
 #[test]
 fn wrong_arguments_are_named() {
-    check_error(with(json!({"name": "a b"})), expect![[r#"image name "a b" is not valid: engines accept lower-case letters, digits, '.', '_', '-' between components separated by '/', and a registry host with an optional port first"#]]);
-    check_error(with(json!({"config": {"cmd": []}})), expect!["config.cmd is not a key that engines read; did you mean config.Cmd?"]);
-    check_error(with(json!({"created": "soon"})), expect![[r#""soon" is not a date: expected 'now' or ISO 8601 such as 1970-01-01T00:00:01Z or 2024-02-29T12:30:00+01:00"#]]);
-    check_error(with(json!({"bogus": 1})), expect!["the attribute 'image' of the image derivation: unknown field `bogus`, expected one of `name`, `tag`, `created`, `architecture`, `variant`, `config`, `copyToRoot`, `keepContentsDirlinks`, `extraCommands`, `commandPath`, `uid`, `gid`, `fromImage`, `fromImageName`, `fromImageTag`, `layering`"]);
+    check_error(
+        with(json!({"name": "a b"})),
+        expect![[
+            r#"image name "a b" is not valid: engines accept lower-case letters, digits, '.', '_', '-' between components separated by '/', and a registry host with an optional port first"#
+        ]],
+    );
+    check_error(
+        with(json!({"config": {"cmd": []}})),
+        expect!["config.cmd is not a key that engines read; did you mean config.Cmd?"],
+    );
+    check_error(
+        with(json!({"created": "soon"})),
+        expect![[
+            r#""soon" is not a date: expected 'now' or ISO 8601 such as 1970-01-01T00:00:01Z or 2024-02-29T12:30:00+01:00"#
+        ]],
+    );
+    check_error(
+        with(json!({"bogus": 1})),
+        expect![
+            "the attribute 'image' of the image derivation: unknown field `bogus`, expected one of `name`, `tag`, `created`, `architecture`, `variant`, `config`, `copyToRoot`, `keepContentsDirlinks`, `extraCommands`, `commandPath`, `uid`, `gid`, `fromImage`, `fromImageName`, `fromImageTag`, `layering`"
+        ],
+    );
 }
 
 #[test]
@@ -382,8 +415,14 @@ fn store_paths_are_spread_over_layers() {
         l0777 0:0 0 nix/store/1111111111111111111111111111111a-app/bin/alias -> app
         -0555 0:0 53 nix/store/1111111111111111111111111111111a-app/bin/app
         --
-        d0755 0:0 0 etc/
+        d0555 0:0 0 etc/
         -0444 0:0 54 etc/conf
-    "#]].assert_eq(&shown.join("--\n"));
-    check_error(with(json!({"layering": {"maxLayers": 1}})), expect!["maxLayers is 1, but the base image has 0 layers and the customisation layer needs 1, which leaves none for store paths"]);
+    "#]]
+    .assert_eq(&shown.join("--\n"));
+    check_error(
+        with(json!({"layering": {"maxLayers": 1}})),
+        expect![
+            "maxLayers is 1, but the base image has 0 layers and the customisation layer needs 1, which leaves none for store paths"
+        ],
+    );
 }

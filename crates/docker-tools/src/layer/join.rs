@@ -4,12 +4,11 @@
 //! `keepContentsDirlinks` is set; then the link stays, and a later item's directory of the same
 //! name is merged through it.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-
+use super::store_mode;
 use super::tree::{Directory, File, Node, odd_file, read_link, sorted_names};
 use crate::error::Error;
 use crate::store_files::StoreFiles;
+use std::fs;
 
 /// Files that a runtime opens before the program starts.
 ///
@@ -72,7 +71,7 @@ impl Joiner<'_> {
             let child_real = self.store.real(&child).expect("children lie in the store");
             let metadata =
                 fs::symlink_metadata(&child_real).map_err(Error::io("read", &child_real))?;
-            let mode = metadata.permissions().mode() & 0o7777;
+            let mode = store_mode(&metadata);
             place.push(name.clone());
             if metadata.is_dir() {
                 self.enter(target, &name, &child, mode, place)?;
@@ -176,7 +175,7 @@ impl Joiner<'_> {
         {
             let real = self.store.real(&directory).expect("resolved paths lie in the store");
             let metadata = fs::metadata(&real).map_err(Error::io("read", &real))?;
-            let mode = metadata.permissions().mode() & 0o7777;
+            let mode = store_mode(&metadata);
             return self.enter(target, name, &directory, mode, place);
         }
         self.replace(target, name, Node::Symlink(read_link(&real)?), place)
@@ -222,7 +221,7 @@ pub fn materialise_identity_files(root: &mut Directory, store: &StoreFiles) -> R
                 if !metadata.is_file() {
                     continue;
                 }
-                let mode = metadata.permissions().mode() & 0o7777;
+                let mode = store_mode(&metadata);
                 Node::File(File { mode, size: metadata.len(), path })
             }
             None => Node::Symlink([b"..", &target[..]].concat()),
@@ -269,12 +268,12 @@ mod tests {
             &["env"],
             DirectoryLinks::Copy,
             expect![[r#"
-            l0777 0:0 0 dangling -> nowhere
-            l0777 0:0 0 doc -> /nix/store/a/share/doc
-            l0777 0:0 0 here -> .
-            d0755 0:0 0 share/
-            -0444 0:0 4 share/doc
-        "#]],
+                l0777 0:0 0 dangling -> nowhere
+                l0777 0:0 0 doc -> /nix/store/a/share/doc
+                l0777 0:0 0 here -> .
+                d0555 0:0 0 share/
+                -0444 0:0 4 share/doc
+            "#]],
         );
         check(
             &store,
@@ -302,10 +301,10 @@ mod tests {
             &["a", "b", "d"],
             DirectoryLinks::Copy,
             expect![[r#"
-            d0755 0:0 0 bin/
-            -0444 0:0 0 bin/other
-            l0777 0:0 0 bin/tool -> other
-        "#]],
+                d0555 0:0 0 bin/
+                -0444 0:0 0 bin/other
+                l0777 0:0 0 bin/tool -> other
+            "#]],
         );
         check(
             &store,
@@ -320,9 +319,9 @@ mod tests {
             &["c", "a"],
             DirectoryLinks::Copy,
             expect![[r#"
-            d0755 0:0 0 bin/
-            -0444 0:0 3 bin/tool
-        "#]],
+                d0555 0:0 0 bin/
+                -0444 0:0 3 bin/tool
+            "#]],
         );
     }
 
@@ -340,14 +339,14 @@ mod tests {
             &["a", "c"],
             DirectoryLinks::Keep,
             expect![[r#"
-            d0755 0:0 0 lib/
-            -0444 0:0 0 lib/one
-            -0444 0:0 0 lib/three
-            l0777 0:0 0 lib64 -> lib
-            d0755 0:0 0 share/
-            -0444 0:0 0 share/four
-            -0444 0:0 0 share/two
-        "#]],
+                d0555 0:0 0 lib/
+                -0444 0:0 0 lib/one
+                -0444 0:0 0 lib/three
+                l0777 0:0 0 lib64 -> lib
+                d0555 0:0 0 share/
+                -0444 0:0 0 share/four
+                -0444 0:0 0 share/two
+            "#]],
         );
     }
 
@@ -386,12 +385,12 @@ mod tests {
             &["env"],
             DirectoryLinks::Copy,
             expect![[r#"
-            d0755 0:0 0 etc/
-            l0777 0:0 0 etc/group -> passwd
-            l0777 0:0 0 etc/hosts -> ../run/hosts
-            l0777 0:0 0 etc/other -> /nix/store/nss/passwd
-            -0444 0:0 22 etc/passwd
-        "#]],
+                d0555 0:0 0 etc/
+                l0777 0:0 0 etc/group -> passwd
+                l0777 0:0 0 etc/hosts -> ../run/hosts
+                l0777 0:0 0 etc/other -> /nix/store/nss/passwd
+                -0444 0:0 22 etc/passwd
+            "#]],
         );
     }
 }

@@ -147,12 +147,16 @@ impl<W: Write> Packer<'_, W> {
         } else if metadata.is_symlink() {
             self.entry(Kind::Symlink(&tree::read_link(real)?), 0o777, true)
         } else if metadata.is_file() {
-            let mode = if metadata.permissions().mode() & 0o100 != 0 { 0o555 } else { 0o444 };
-            self.file(real, metadata.len(), mode, true)
+            self.file(real, metadata.len(), store_mode(&metadata), true)
         } else {
             Err(tree::odd_file(real, metadata.file_type()))
         }
     }
+}
+
+/// The permission bits that a store gives to a file or directory, whatever the disk says.
+pub(crate) fn store_mode(metadata: &fs::Metadata) -> u32 {
+    if metadata.is_dir() || metadata.permissions().mode() & 0o100 != 0 { 0o555 } else { 0o444 }
 }
 
 /// Where a store object lies on this machine.
