@@ -5,7 +5,7 @@
 //! the closure: no clock, user, umask, locale or number of threads enters.
 //!
 //! The way: [`builder`] (what a build runs) → [`assemble`] → [`layer`] and [`plan`] →
-//! [`write`] → [`validate`]. [`read`] opens the images of others.
+//! [`mod@write`] → [`validate`]. [`read`] opens the images of others.
 
 pub mod assemble;
 pub mod builder;

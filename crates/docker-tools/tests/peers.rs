@@ -3,6 +3,8 @@
 //! A program that is missing fails the test with the name of its Debian package. The daemon of
 //! docker and the storage of podman are private to a test; both need root.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, like the tests")]
+
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

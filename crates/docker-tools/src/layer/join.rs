@@ -133,7 +133,7 @@ impl Joiner<'_> {
         {
             place.pop();
             place.push(sibling.to_vec());
-            return self.enter(parent, &sibling.to_vec(), source, mode, place);
+            return self.enter(parent, sibling, source, mode, place);
         }
         // A link into the store leads to what cannot be changed, so the target is copied first.
         let mut directory = Directory::new(mode);
