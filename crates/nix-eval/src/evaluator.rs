@@ -13,12 +13,13 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     error::Error,
+    handle::Handle,
     heap::{Bump, Heap},
     host::{Host, NixPath, NoHost},
     ir::GlobalId,
     limits::{CancelToken, LimitKind, Limits},
     machine::{Global, Machine, Parts},
-    source::SourceMap,
+    source::{Origin, SourceMap},
     stats::Stats,
     symbol::{Symbol, Symbols},
     value::{
@@ -374,6 +375,15 @@ impl Engine {
 }
 
 impl EngineOptions {
+    /// Switches of the reader.
+    pub(crate) fn syntax_features(&self) -> crate::syntax::Features {
+        crate::syntax::Features {
+            pipe_operators: self.features.contains("pipe-operators"),
+            home_paths: !self.pure_eval,
+            ..crate::syntax::Features::default()
+        }
+    }
+
     fn shows(&self, name: &str) -> bool {
         if self.without.contains(name) {
             return false;
@@ -690,6 +700,57 @@ impl Evaluator {
         stats.heap_bytes = self.shared.heap.bytes();
         stats.shapes = self.shared.shapes.len() as u64;
         stats
+    }
+
+    /// Evaluates a text to weak head normal form. `name` stands for the text in messages; relative paths
+    /// begin at `base_dir`, which is absolute.
+    ///
+    /// # Errors
+    /// When the text is no program, or its evaluation fails.
+    pub fn eval(&self, text: &str, name: &str, base_dir: &[u8]) -> Result<Handle, Error> {
+        let base_dir = crate::value::canonicalise(base_dir);
+        let origin = Origin::Text(name.into());
+        self.handle(|m| m.eval_text(text.as_bytes(), origin, &base_dir, None))
+    }
+
+    /// As [`Evaluator::eval`], with the attributes of `scope` as further variables.
+    ///
+    /// # Errors
+    /// As that, and when `scope` is no set of this session.
+    pub fn eval_with(
+        &self,
+        text: &str,
+        name: &str,
+        base_dir: &[u8],
+        scope: &Handle,
+    ) -> Result<Handle, Error> {
+        let base_dir = crate::value::canonicalise(base_dir);
+        let origin = Origin::Text(name.into());
+        let scope = scope.value_in(&self.shared)?;
+        self.handle(|m| {
+            let scope = m.force_attrs(scope, "the scope")?;
+            m.eval_text(text.as_bytes(), origin, &base_dir, Some(scope))
+        })
+    }
+
+    /// The value of a file, evaluated once per session; a directory stands for its `default.nix`.
+    ///
+    /// # Errors
+    /// When there is no such file, it is no program, or its evaluation fails.
+    pub fn import(&self, path: &NixPath) -> Result<Handle, Error> {
+        self.handle(|m| m.import(path))
+    }
+
+    /// A handle of what `code` gives.
+    ///
+    /// # Errors
+    /// Those of `code`.
+    pub fn handle(
+        &self,
+        code: impl FnOnce(&mut Machine) -> Result<Value, Error>,
+    ) -> Result<Handle, Error> {
+        let v = self.shared.with_machine(code)?;
+        Ok(Handle::new(self.shared.clone(), v))
     }
 
     /// Runs `code` on this session's machine: the door for code that works with [`Value`]s, such as printers

@@ -14,6 +14,7 @@
 pub mod builtins;
 pub mod error;
 mod evaluator;
+mod handle;
 pub mod heap;
 pub mod host;
 pub mod ir;
@@ -30,5 +31,6 @@ pub mod value;
 pub use self::{
     error::{Error, ErrorKind, Report},
     evaluator::{Engine, EngineOptions, Evaluator, SearchPathEntry, Tree},
+    handle::{Handle, Kind, Show},
     limits::{CancelToken, Limits},
 };

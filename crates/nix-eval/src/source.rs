@@ -63,6 +63,16 @@ impl SourceMap {
         self.sources.read().unwrap_or_else(|e| e.into_inner()).get(file.0 as usize).cloned()
     }
 
+    /// `file:line:column` of a place.
+    pub fn describe(&self, location: Location) -> String {
+        let Some(source) = self.get(location.file) else { return "«unknown»".to_owned() };
+        let (line, column) = self.line_column(location.file, location.span.start);
+        match &source.origin {
+            Origin::Path(path) => format!("{}:{line}:{column}", String::from_utf8_lossy(path)),
+            Origin::Text(name) => format!("«{name}»:{line}:{column}"),
+        }
+    }
+
     /// Line and column of a byte, both from 1; columns count bytes, as C++ Nix does.
     pub fn line_column(&self, file: FileId, offset: u32) -> (u32, u32) {
         let Some(source) = self.get(file) else { return (1, 1) };

@@ -1,10 +1,16 @@
-//! Loading files.
+//! Loading: from a text to its value, and from a path to its text.
+
+use std::sync::{Arc, atomic::Ordering};
 
 use super::Machine;
 use crate::{
-    error::Error,
-    host::NixPath,
-    value::{Builtin, Run, Value},
+    error::{self, Class, Error, FrameKind},
+    host::{FileType, NixPath},
+    ir,
+    limits::LimitKind,
+    source::{FileId, Location, Origin, Source},
+    syntax::{self, ReadOptions, SyntaxError, SyntaxErrorKind},
+    value::{AccessorId, Attrs, Builtin, ContextId, PathRef, Run, Str, Thunk, Value, code::Unit},
 };
 
 /// Loads the function `derivation`, which is written in Nix.
@@ -16,18 +22,180 @@ pub(crate) const LOAD_DERIVATION: Builtin = Builtin {
     run: Run::Constant(load_derivation),
 };
 
-fn load_derivation(_: &mut Machine) -> Result<Value, Error> {
-    Err(crate::error::cancelled())
+/// What `derivation` means: nothing is instantiated before a path of the result is forced.
+const DERIVATION: &str = "\
+args@{ outputs ? [ \"out\" ], ... }:
+let
+  made = derivationStrict args;
+  one = output: {
+    name = output;
+    value = common // {
+      outPath = made.${output};
+      drvPath = made.drvPath;
+      type = \"derivation\";
+      outputName = output;
+    };
+  };
+  each = map one outputs;
+  common = args // builtins.listToAttrs each // {
+    all = map (o: o.value) each;
+    drvAttrs = args;
+  };
+in
+(builtins.head each).value
+";
+
+fn load_derivation(m: &mut Machine) -> Result<Value, Error> {
+    m.eval_text(DERIVATION.as_bytes(), Origin::Text("derivation".into()), b"/", None)
 }
 
 impl Machine {
+    /// Reads and resolves a text.
+    fn load<'a>(
+        &mut self,
+        text: Arc<[u8]>,
+        origin: Origin,
+        accessor: AccessorId,
+        base_dir: &[u8],
+        scope: Option<Attrs>,
+    ) -> Result<&'a Unit, Error> {
+        let engine = self.shared.engine.clone();
+        let n = self.shared.n_files.fetch_add(1, Ordering::Relaxed);
+        let limit = self.meter.limits.imports;
+        if n >= limit {
+            return Err(error::limit(LimitKind::Imports, limit.into()));
+        }
+        self.stats.files += 1;
+        let file = engine.sources.add(Source { origin, text: text.clone() });
+        let has = |name| scope.is_some_and(|s| s.has(name));
+        let cancel = self.shared.cancel.clone();
+        let until = self.meter.until;
+        let poll = || {
+            !cancel.is_cancelled() && until.is_none_or(|until| std::time::Instant::now() <= until)
+        };
+        let options = ReadOptions {
+            base_dir,
+            globals: &|name| engine.global(name),
+            arity: &|id| engine.arity(id),
+            builtins: &|name| engine.builtin_global(name),
+            scope: if scope.is_some() { Some(&has) } else { None },
+            features: engine.options.syntax_features(),
+            ..ReadOptions::bare()
+        };
+        let options = ReadOptions { poll: &poll, ..options };
+        let program = syntax::read(&engine.symbols, file, &text, &options)
+            .map_err(|e| self.syntax_error(file, e))?;
+        for (span, message) in &program.warnings {
+            let (line, column) = engine.sources.line_column(file, span.start);
+            self.warn(format!("{message} (line {line}, column {column})").as_bytes());
+        }
+        let unit = Unit::new(program, accessor, |constant| self.constant(constant, accessor));
+        Ok(self.shared.keep_unit(unit))
+    }
+
+    fn constant(&mut self, constant: &ir::Const, accessor: AccessorId) -> Value {
+        match constant {
+            ir::Const::Int(n) => self.new_int(*n),
+            ir::Const::Float(x) => self.new_float(*x),
+            ir::Const::String(text) => {
+                Str::new(&mut self.bump, &self.shared.heap, text, ContextId::NONE).value()
+            }
+            ir::Const::Path(text) => {
+                PathRef::new(&mut self.bump, &self.shared.heap, accessor, text).value()
+            }
+        }
+    }
+
+    #[cold]
+    fn syntax_error(&self, file: FileId, e: SyntaxError) -> Error {
+        let class = match e.kind {
+            SyntaxErrorKind::Syntax | SyntaxErrorKind::Duplicate => Class::Parse,
+            SyntaxErrorKind::Undefined(_) => Class::Undefined,
+            SyntaxErrorKind::Feature => Class::Feature,
+            SyntaxErrorKind::Restricted => Class::Restricted,
+            SyntaxErrorKind::TooDeep => Class::Limit,
+            SyntaxErrorKind::Cancelled if self.shared.cancel.is_cancelled() => Class::Interrupted,
+            SyntaxErrorKind::Cancelled => return error::limit(LimitKind::Deadline, 0),
+        };
+        let at = |span| Location { file, span };
+        let mut error = Error::new(class, e.message).at(at(e.span), e.label);
+        for (span, text) in e.others {
+            error = error.label(at(span), text);
+        }
+        for further in e.further {
+            error = error.label(at(further.span), further.message);
+        }
+        match e.help {
+            Some(help) => error.hint(help),
+            None => error,
+        }
+    }
+
+    /// A thunk of a whole file.
+    fn root_thunk(&mut self, unit: &Unit, scope: Option<Attrs>) -> Value {
+        let code = unit.body(ir::BodyId(0));
+        let cells = self.words(2);
+        cells.put(0, Thunk::code_word(code.address()));
+        if let Some(scope) = scope {
+            cells.put(1, scope.value().0);
+        }
+        Thunk(cells).value()
+    }
+
+    /// Evaluates a text. Relative paths begin at `base_dir`, which is absolute and canonical; the attributes
+    /// of `scope` are further variables.
+    ///
+    /// # Errors
+    /// When it is no program, or its evaluation fails.
+    pub fn eval_text(
+        &mut self,
+        text: &[u8],
+        origin: Origin,
+        base_dir: &[u8],
+        scope: Option<Attrs>,
+    ) -> Result<Value, Error> {
+        let unit = self.load(text.into(), origin, AccessorId(0), base_dir, scope)?;
+        let v = self.root_thunk(unit, scope);
+        self.force(v)
+    }
+
+    /// The file that an import of a path reads: links followed, a directory's `default.nix`.
+    ///
+    /// # Errors
+    /// When the path may not be read, or links run in circles.
+    pub fn resolve_import(&mut self, path: &NixPath) -> Result<NixPath, Error> {
+        self.check_readable(path)?;
+        let path = self.resolve_links(path)?;
+        let found = self.metadata(&path, true)?;
+        if found.is_some_and(|m| m.file_type == FileType::Directory) {
+            return self.resolve_links(&path.join(b"default.nix"));
+        }
+        Ok(path)
+    }
+
     /// The value of a file, evaluated once per session; a directory stands for its `default.nix`.
     ///
     /// # Errors
     /// When there is no such file, it is no program, or its evaluation fails.
     pub fn import(&mut self, path: &NixPath) -> Result<Value, Error> {
-        let _ = path;
-        Err(crate::error::cancelled())
+        let known = crate::evaluator::lock(&self.shared.imports).get(path).copied();
+        if let Some(v) = known {
+            return self.force(v);
+        }
+        let file = self.resolve_import(path)?;
+        let known = crate::evaluator::lock(&self.shared.imports).get(&file).copied();
+        let v = match known {
+            Some(v) => v,
+            None => {
+                let unit = self.load_file(&file, None)?;
+                self.root_thunk(unit, None)
+            }
+        };
+        let mut imports = crate::evaluator::lock(&self.shared.imports);
+        imports.insert(path.clone(), v);
+        imports.insert(file.clone(), v);
+        drop(imports);
+        self.force(v).map_err(|e| self.in_file(e, &file))
     }
 
     /// The value of a file with the attributes of `scope` as variables; not memoised.
@@ -35,7 +203,23 @@ impl Machine {
     /// # Errors
     /// As [`Machine::import`].
     pub fn scoped_import(&mut self, scope: Value, path: &NixPath) -> Result<Value, Error> {
-        let _ = (scope, path);
-        Err(crate::error::cancelled())
+        let scope = self.force_attrs(scope, "the first argument of 'builtins.scopedImport'")?;
+        let file = self.resolve_import(path)?;
+        let unit = self.load_file(&file, Some(scope))?;
+        let v = self.root_thunk(unit, Some(scope));
+        self.force(v).map_err(|e| self.in_file(e, &file))
+    }
+
+    fn load_file<'a>(&mut self, file: &NixPath, scope: Option<Attrs>) -> Result<&'a Unit, Error> {
+        let text = self.read_file(file)?;
+        let end = file.text.iter().rposition(|&b| b == b'/').unwrap_or(0).max(1);
+        let origin = Origin::Path(self.path_text(file).into());
+        self.load(text, origin, file.accessor, &file.text[..end], scope)
+    }
+
+    #[cold]
+    fn in_file(&self, e: Error, file: &NixPath) -> Error {
+        let text = String::from_utf8_lossy(&self.path_text(file)).into_owned();
+        e.frame(FrameKind::Import, format!("while importing '{text}'"), None)
     }
 }

@@ -34,6 +34,7 @@ use crate::{
     evaluator::Shared,
     heap::{Bump, Cells},
     limits::Meter,
+    regex::RegexCache,
     stats::Stats,
     value::{Builtin, Plans, Value},
 };
@@ -56,6 +57,8 @@ pub struct Machine {
     pub(crate) native: NativeStack,
     pub(crate) meter: Meter,
     pub(crate) plans: Plans,
+    /// Compiled patterns of `match` and `split`.
+    pub(crate) regexes: RegexCache,
     pub(crate) stats: Stats,
     /// Nested calls.
     pub(crate) depth: u32,
@@ -69,6 +72,7 @@ pub(crate) struct Parts {
     bump: Bump,
     stack: ValueStack,
     plans: Plans,
+    regexes: RegexCache,
     pub(crate) stats: Stats,
 }
 
@@ -79,6 +83,7 @@ impl Parts {
             bump: Bump::default(),
             stack: ValueStack::new()?,
             plans: Plans::default(),
+            regexes: RegexCache::default(),
             stats: Stats::default(),
         })
     }
@@ -103,6 +108,7 @@ impl Machine {
             stack: parts.stack,
             native: NativeStack::default(),
             plans: parts.plans,
+            regexes: parts.regexes,
             stats: parts.stats,
             depth: 0,
             worker: 0,
@@ -112,7 +118,13 @@ impl Machine {
 
     pub(crate) fn into_parts(mut self) -> Parts {
         self.stats.steps = self.meter.total();
-        Parts { bump: self.bump, stack: self.stack, plans: self.plans, stats: self.stats }
+        Parts {
+            bump: self.bump,
+            stack: self.stack,
+            plans: self.plans,
+            regexes: self.regexes,
+            stats: self.stats,
+        }
     }
 
     /// Zeroed memory of `n` words.

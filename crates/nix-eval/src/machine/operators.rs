@@ -1,1 +1,289 @@
-//! Being written.
+//! Operators: numbers, strings, paths, lists, sets.
+
+use super::{Coerce, Machine, stack::Frame};
+use crate::{
+    error::{self, Class, Error},
+    host::NixPath,
+    ir::{NodeId, Range},
+    value::{AccessorId, Attrs, ContextBuilder, ContextId, Str, Value, View, canonicalise},
+};
+
+impl Machine {
+    /// `a + b + …`: typed by the first operand.
+    #[inline(never)]
+    pub(crate) fn plus(&mut self, frame: Frame, range: Range) -> Result<Value, Error> {
+        let words = frame.unit().words(range);
+        let mut v = self.eval(frame, NodeId(words[0]))?;
+        for (i, &word) in words.iter().enumerate().skip(1) {
+            let left = v.as_small_int();
+            if left.is_none() && !matches!(v.view(), View::Int(_) | View::Float(_)) {
+                return self.plus_text(frame, v, &words[i..]);
+            }
+            let right = self.eval(frame, NodeId(word))?;
+            v = match (left, right.as_small_int()) {
+                // Two small integers do not overflow.
+                (Some(a), Some(b)) => self.new_int(a + b),
+                _ => self.add(v, right)?,
+            };
+        }
+        Ok(v)
+    }
+
+    /// `v + …` where `v` is no number.
+    #[inline(never)]
+    fn plus_text(&mut self, frame: Frame, v: Value, rest: &[u32]) -> Result<Value, Error> {
+        if let View::Path(path) = v.view() {
+            let mut text = path.bytes().to_vec();
+            for &word in rest {
+                let part = self.eval(frame, NodeId(word))?;
+                let part = self.path_part(part)?;
+                text.extend_from_slice(part.bytes());
+                // COMPAT: each `+` makes a path, which is canonical before the next.
+                text = canonicalise(&text);
+            }
+            return Ok(self.new_path(&NixPath { accessor: AccessorId(0), text }));
+        }
+        let mut context = ContextBuilder::new();
+        let first = self.coerce_to_string(v, Coerce::INTERPOLATE, &mut context)?;
+        if let &[word] = rest {
+            let right = self.eval(frame, NodeId(word))?;
+            let right = self.coerce_to_string(right, Coerce::INTERPOLATE, &mut context)?;
+            return self.append_string(first, right.bytes(), context.finish());
+        }
+        self.join(frame, first, rest, context)
+    }
+
+    /// `first` followed by the texts of nodes.
+    fn join(
+        &mut self,
+        frame: Frame,
+        first: Str,
+        rest: &[u32],
+        mut context: ContextBuilder,
+    ) -> Result<Value, Error> {
+        let top = self.stack.top;
+        let parts = self.stack.push(rest.len())?;
+        let mut total = first.len() as u64;
+        for (i, &word) in rest.iter().enumerate() {
+            let v = self.eval(frame, NodeId(word))?;
+            let s = self.coerce_to_string(v, Coerce::INTERPOLATE, &mut context)?;
+            total += s.len() as u64;
+            parts.put(i, s.value().0);
+        }
+        self.check_string_len(total)?;
+        let mut bytes = Vec::with_capacity(total as usize);
+        bytes.extend_from_slice(first.bytes());
+        for &part in parts.values(rest.len()) {
+            bytes.extend_from_slice(part.as_string().map_or(b"", |s| s.bytes()));
+        }
+        self.stack.top = top;
+        Ok(self.new_string(&bytes, context.finish()))
+    }
+
+    /// `"…${e}…"`.
+    #[inline(never)]
+    pub(crate) fn interpolate(&mut self, frame: Frame, range: Range) -> Result<Value, Error> {
+        let words = frame.unit().words(range);
+        let mut context = ContextBuilder::new();
+        let Some((&first, rest)) = words.split_first() else {
+            return Ok(self.new_text(""));
+        };
+        let v = self.eval(frame, NodeId(first))?;
+        let s = self.coerce_to_string(v, Coerce::INTERPOLATE, &mut context)?;
+        if rest.is_empty() {
+            return Ok(s.value());
+        }
+        self.join(frame, s, rest, context)
+    }
+
+    /// `./a/${e}`.
+    #[inline(never)]
+    pub(crate) fn interpolate_path(&mut self, frame: Frame, range: Range) -> Result<Value, Error> {
+        let unit = frame.unit();
+        let mut text: Vec<u8> = Vec::new();
+        for &word in unit.words(range) {
+            let v = self.eval(frame, NodeId(word))?;
+            let part = self.path_part(v)?;
+            text.extend_from_slice(part.bytes());
+        }
+        let text = canonicalise(&text);
+        Ok(self.new_path(&NixPath { accessor: unit.accessor, text }))
+    }
+
+    /// The text that a value adds to a path: no store paths.
+    fn path_part(&mut self, v: Value) -> Result<Str, Error> {
+        let mut context = ContextBuilder::new();
+        let s = self.coerce_to_string(v, Coerce::PATH_TEXT, &mut context)?;
+        if context.finish() != ContextId::NONE {
+            let mut error = self.context_not_allowed(s);
+            if s.context().is_none() {
+                error = Error::new(
+                    Class::Context,
+                    "a string that refers to a store path cannot be appended to a path",
+                );
+            }
+            return Err(error);
+        }
+        Ok(s)
+    }
+
+    /// `a ++ b ++ …`.
+    #[inline(never)]
+    pub(crate) fn concat(&mut self, frame: Frame, range: Range) -> Result<Value, Error> {
+        let unit = frame.unit();
+        let words = unit.words(range);
+        let top = self.stack.top;
+        let lists = self.stack.push(words.len())?;
+        let mut total = 0;
+        let mut last = Value::EMPTY_LIST;
+        for (i, &word) in words.iter().enumerate() {
+            let v = self.eval(frame, NodeId(word))?;
+            let Some(list) = v.as_list() else {
+                let here = unit.location(NodeId(word));
+                return Err(self.wrong_type("a list", v, "").at_if_unknown(here));
+            };
+            lists.put(i, v.0);
+            if !list.is_empty() {
+                total += list.len();
+                last = v;
+            }
+        }
+        self.stack.top = top;
+        // One list and nothing else is that list.
+        if last.as_list().is_some_and(|l| l.len() == total) {
+            return Ok(last);
+        }
+        self.check_list_len(total as u64)?;
+        let cells = self.new_list_cells(total);
+        let mut at = 1;
+        for list in lists.values(words.len()) {
+            for item in list.as_list().map(|l| l.iter()).into_iter().flatten() {
+                cells.put(at, item.0);
+                at += 1;
+            }
+        }
+        Ok(crate::value::List(cells).value())
+    }
+
+    /// `a // b // …`: evaluated left to right, merged from the right.
+    #[inline(never)]
+    pub(crate) fn update_all(&mut self, frame: Frame, range: Range) -> Result<Value, Error> {
+        let unit = frame.unit();
+        let words = unit.words(range);
+        let top = self.stack.top;
+        let sets = self.stack.push(words.len())?;
+        for (i, &word) in words.iter().enumerate() {
+            let v = self.eval(frame, NodeId(word))?;
+            if v.as_attrs().is_none() {
+                let here = unit.location(NodeId(word));
+                return Err(self.wrong_type("a set", v, "").at_if_unknown(here));
+            }
+            sets.put(i, v.0);
+        }
+        self.stack.top = top;
+        let mut merged: Option<Attrs> = None;
+        for v in sets.values(words.len()).iter().rev() {
+            let Some(left) = v.as_attrs() else { continue };
+            merged = Some(match merged {
+                Some(right) => self.update(left, right),
+                None => left,
+            });
+        }
+        Ok(merged.map_or_else(|| self.empty_attrs(), Attrs::value))
+    }
+
+    /// `<name>`.
+    #[inline(never)]
+    pub(crate) fn lookup(&mut self, name: Value) -> Result<Value, Error> {
+        let engine = self.shared.engine.clone();
+        let (Some(find), Some(path)) = (engine.find_file, engine.nix_path) else {
+            let text = name.as_string().map(Str::to_text).unwrap_or_default();
+            return Err(error::thrown(format!(
+                "file '{text}' was not found in the Nix search path (this engine has none)"
+            )));
+        };
+        let find = self.globals[find.0 as usize].value;
+        let path = self.globals[path.0 as usize].value;
+        self.call(find, &[path, name])
+    }
+
+    /// `~/x`.
+    #[inline(never)]
+    pub(crate) fn home_path(&mut self, text: Value) -> Result<Value, Error> {
+        let home = if self.options().pure_eval { None } else { self.host().environment("HOME") };
+        let Some(mut path) = home else {
+            return Err(Error::new(
+                Class::Restricted,
+                "a path that begins with '~' needs to know the home directory, which may not be seen here",
+            ));
+        };
+        path.extend_from_slice(text.as_string().map_or(b"", |s| s.bytes()));
+        Ok(self.new_path(&NixPath { accessor: AccessorId(0), text: path }))
+    }
+
+    /// `a + b` for numbers.
+    ///
+    /// # Errors
+    /// When one is no number, or the integers overflow.
+    pub fn add(&mut self, a: Value, b: Value) -> Result<Value, Error> {
+        self.arithmetic(a, b, "adding", "+", i64::checked_add, |x, y| x + y)
+    }
+
+    /// `a - b` for numbers.
+    ///
+    /// # Errors
+    /// As [`Machine::add`].
+    pub fn sub(&mut self, a: Value, b: Value) -> Result<Value, Error> {
+        self.arithmetic(a, b, "subtracting", "-", i64::checked_sub, |x, y| x - y)
+    }
+
+    /// `a * b` for numbers.
+    ///
+    /// # Errors
+    /// As [`Machine::add`].
+    pub fn mul(&mut self, a: Value, b: Value) -> Result<Value, Error> {
+        self.arithmetic(a, b, "multiplying", "*", i64::checked_mul, |x, y| x * y)
+    }
+
+    /// `a / b` for numbers; integers truncate toward zero.
+    ///
+    /// # Errors
+    /// As [`Machine::add`], and for a zero divisor.
+    pub fn div(&mut self, a: Value, b: Value) -> Result<Value, Error> {
+        let b = self.force(b)?;
+        if matches!(b.view(), View::Int(0)) || matches!(b.view(), View::Float(x) if x == 0.0) {
+            let a = self.force(a)?;
+            if matches!(a.view(), View::Int(_) | View::Float(_)) {
+                return Err(error::division_by_zero());
+            }
+        }
+        self.arithmetic(a, b, "dividing", "/", i64::checked_div, |x, y| x / y)
+    }
+
+    fn arithmetic(
+        &mut self,
+        a: Value,
+        b: Value,
+        what: &str,
+        operator: &str,
+        ints: impl Fn(i64, i64) -> Option<i64>,
+        floats: impl Fn(f64, f64) -> f64,
+    ) -> Result<Value, Error> {
+        let (a, b) = (self.force(a)?, self.force(b)?);
+        let x = match (a.view(), b.view()) {
+            (View::Int(x), View::Int(y)) => {
+                return match ints(x, y) {
+                    Some(n) => Ok(self.new_int(n)),
+                    None => Err(error::overflow(what, x, operator, y)),
+                };
+            }
+            (View::Int(x), View::Float(y)) => floats(x as f64, y),
+            (View::Float(x), View::Int(y)) => floats(x, y as f64),
+            (View::Float(x), View::Float(y)) => floats(x, y),
+            (View::Float(_), _) => return Err(self.wrong_type("a float", b, "")),
+            (View::Int(_), _) => return Err(self.wrong_type("an integer", b, "")),
+            _ => return Err(self.wrong_type("an integer", a, "")),
+        };
+        Ok(self.new_float(x))
+    }
+}

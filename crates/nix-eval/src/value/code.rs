@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::Value;
+use super::{AccessorId, Value};
 use crate::{
     ir::{self, BodyId, CacheId, Node, NodeId, Params, Range},
     source::Location,
@@ -24,6 +24,8 @@ pub(crate) struct Unit {
     pub(crate) bodies: Box<[Code]>,
     pub(crate) lambdas: Box<[LambdaCode]>,
     caches: Box<[AtomicU64]>,
+    /// The tree that the file lies in: its path literals do as well.
+    pub(crate) accessor: AccessorId,
 }
 
 /// A body: what a suspended thunk points at.
@@ -109,11 +111,21 @@ impl Drop for Units {
 
 impl Unit {
     /// Prepares a file. `constant` makes the heap value of a literal.
-    pub(crate) fn new(file: ir::File, mut constant: impl FnMut(&ir::Const) -> Value) -> Box<Unit> {
+    pub(crate) fn new(
+        file: ir::File,
+        accessor: AccessorId,
+        mut constant: impl FnMut(&ir::Const) -> Value,
+    ) -> Box<Unit> {
         let consts: Box<[Value]> = file.consts.iter().map(&mut constant).collect();
         let caches = (0..file.n_caches).map(|_| AtomicU64::new(0)).collect();
-        let mut unit =
-            Box::new(Unit { file, consts, bodies: Box::new([]), lambdas: Box::new([]), caches });
+        let mut unit = Box::new(Unit {
+            file,
+            consts,
+            bodies: Box::new([]),
+            lambdas: Box::new([]),
+            caches,
+            accessor,
+        });
         let address: *const Unit = &raw const *unit;
         unit.bodies = unit
             .file

@@ -33,7 +33,7 @@ pub use self::{
 };
 pub(crate) use self::{
     attrs::{NO_POSITION, Plans, Shapes},
-    function::BuiltinEntry,
+    function::{BuiltinEntry, LAMBDA},
     string::MAX_LENGTH as MAX_STRING,
     thunk::{Claim, State},
 };
