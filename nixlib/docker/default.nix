@@ -144,8 +144,68 @@ let
         passthru = { buildArgs = args; };
       }
   );
+
+  buildLayeredImage = lib.makeOverridable (
+    {
+      name,
+      tag ? null,
+      fromImage ? null,
+      contents ? [ ],
+      config ? { },
+      architecture ? platform.goArch system,
+      created ? "1970-01-01T00:00:01Z",
+      mtime ? "1970-01-01T00:00:01Z",
+      uid ? 0,
+      gid ? 0,
+      uname ? "root",
+      gname ? "root",
+      maxLayers ? 100,
+      extraCommands ? "",
+      fakeRootCommands ? "",
+      enableFakechroot ? false,
+      includeStorePaths ? true,
+      includeNixDB ? false,
+      layeringPipeline ? null,
+      compressor ? null,
+      debug ? false,
+      passthru ? { },
+      meta ? { },
+    }:
+    let
+      items = map (item: "${item}") (toList contents);
+      mayEnter = {
+        copied = items;
+        inherit config extraCommands;
+      };
+      request = {
+        name = checkName "buildLayeredImage" name;
+        inherit tag created architecture config extraCommands uid gid;
+        variant = platform.variant system architecture;
+        copyToRoot = items;
+        commandPath = if extraCommands == "" then [ ] else pkgs.host.commandPath or [ ];
+        fromImage = if fromImage == null then null else "${fromImage}";
+        layering = {
+          inherit maxLayers mtime uname gname includeStorePaths;
+        };
+      };
+    in
+    if fakeRootCommands != "" || enableFakechroot then
+      unsupported "buildLayeredImage" "fakeRootCommands"
+    else if includeNixDB then
+      unsupported "buildLayeredImage" "includeNixDB"
+    else if layeringPipeline != null then
+      unsupported "buildLayeredImage" "layeringPipeline"
+    else if compressor != null && compressor != "none" then
+      unsupported "buildLayeredImage" "a compressor other than \"none\" (layers are compressed anyway)"
+    else
+      imageDerivation {
+        outName = "${baseNameOf name}.tar";
+        inherit request mayEnter meta passthru;
+        needsShell = extraCommands != "";
+      }
+  );
 in
 {
-  inherit buildImage;
+  inherit buildImage buildLayeredImage;
 }
 // parts

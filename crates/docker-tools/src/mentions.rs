@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
 
+use nix_formats::references::Scanner;
 use nix_formats::store_path::StorePath;
 
 use crate::error::Error;
@@ -69,70 +70,16 @@ impl Mentions {
 
     /// What was found.
     pub fn found(&self) -> BTreeSet<StorePath> {
-        let found = self.scanner.found();
-        found.filter_map(|hash| self.by_hash.get(hash).cloned()).collect()
+        let text = |hash: &[u8]| String::from_utf8_lossy(hash).into_owned();
+        self.scanner
+            .found()
+            .iter()
+            .filter_map(|hash| self.by_hash.get(&text(hash)).cloned())
+            .collect()
     }
 
     /// Keeps the end of one text and the start of the next from making a hash part together.
     fn separate(&mut self) {
         self.scanner.update(&[0]);
     }
-}
-
-/// Length of a hash part, in characters.
-const HASH_LEN: usize = 32;
-
-/// Finds hash parts in a stream, across the borders of what is read at a time.
-struct Scanner {
-    wanted: BTreeSet<Vec<u8>>,
-    found: BTreeSet<String>,
-    /// The end of what was read: shorter than a hash part.
-    tail: Vec<u8>,
-}
-
-impl Scanner {
-    fn new<'a>(wanted: impl Iterator<Item = &'a String>) -> Scanner {
-        let wanted = wanted.map(|hash| hash.clone().into_bytes()).collect();
-        Scanner { wanted, found: BTreeSet::new(), tail: Vec::new() }
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        if self.wanted.is_empty() {
-            return;
-        }
-        let mut border = std::mem::take(&mut self.tail);
-        border.extend_from_slice(&bytes[..bytes.len().min(HASH_LEN - 1)]);
-        self.search(&border);
-        if bytes.len() >= HASH_LEN {
-            self.search(bytes);
-            self.tail = bytes[bytes.len() + 1 - HASH_LEN..].to_vec();
-        } else {
-            self.tail = border.split_off(border.len().saturating_sub(HASH_LEN - 1));
-        }
-    }
-
-    fn search(&mut self, bytes: &[u8]) {
-        let mut start = 0;
-        while let Some(window) = bytes.get(start..start + HASH_LEN) {
-            // A character that no hash part has rules out every window that contains it.
-            match window.iter().rposition(|&byte| !is_digit(byte)) {
-                Some(wrong) => start += wrong + 1,
-                None => {
-                    if self.wanted.remove(window) {
-                        self.found.insert(String::from_utf8_lossy(window).into_owned());
-                    }
-                    start += 1;
-                }
-            }
-        }
-    }
-
-    fn found(&self) -> impl Iterator<Item = &String> {
-        self.found.iter()
-    }
-}
-
-/// Whether a byte is a digit of Nix's base 32.
-fn is_digit(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'a'..=b'd' | b'f'..=b'n' | b'p'..=b's' | b'v'..=b'z')
 }

@@ -163,9 +163,13 @@ fn umoci_unpacks_the_layers() {
         .arg(arg("", &layout) + ":v1")
         .arg(&bundle));
     let root = bundle.join("rootfs");
-    let text = fs::read_to_string(root.join("share/gr\u{fc}\u{df}e")).unwrap();
+    // At the root are links into the store, whose files the lower layers hold.
+    let link = fs::read_link(root.join("share/greeting")).unwrap();
+    assert_eq!(link, Path::new("/nix/store").join(GREETING).join("share/greeting"));
+    let share = root.join("nix/store").join(GREETING).join("share");
+    let text = fs::read_to_string(share.join("gr\u{fc}\u{df}e")).unwrap();
     assert_eq!(text, "umlauts\n");
-    let long = root.join("share").join("long".repeat(20)).join("name".repeat(20));
+    let long = share.join("long".repeat(20)).join("name".repeat(20));
     assert_eq!(fs::read_to_string(long).unwrap(), "far\n");
     let program = root.join("nix/store").join(PROGRAM).join("bin/busybox");
     assert_eq!(fs::metadata(program).unwrap().permissions().mode() & 0o777, 0o555);

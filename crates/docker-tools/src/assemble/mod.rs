@@ -192,7 +192,11 @@ fn make_tree(request: &ImageRequest, world: &World<'_>) -> Result<Directory, Err
         if request.keep_contents_dirlinks { DirectoryLinks::Keep } else { DirectoryLinks::Copy };
     let mut tree = Directory::new(0o755);
     for item in &request.copy_to_root {
-        join::add_item(&mut tree, item, links, world.store)?;
+        if request.layering.is_some() {
+            join::add_links(&mut tree, item, world.store)?;
+        } else {
+            join::add_item(&mut tree, item, links, world.store)?;
+        }
     }
     if !request.extra_commands.is_empty() {
         let path = request.command_path.join(":");

@@ -414,9 +414,12 @@ fn store_paths_are_spread_over_layers() {
         d0555 0:0 0 nix/store/1111111111111111111111111111111a-app/bin/
         l0777 0:0 0 nix/store/1111111111111111111111111111111a-app/bin/alias -> app
         -0555 0:0 53 nix/store/1111111111111111111111111111111a-app/bin/app
+        d0555 0:0 0 nix/store/1111111111111111111111111111111d-root/
+        d0555 0:0 0 nix/store/1111111111111111111111111111111d-root/etc/
+        -0444 0:0 54 nix/store/1111111111111111111111111111111d-root/etc/conf
         --
-        d0555 0:0 0 etc/
-        -0444 0:0 54 etc/conf
+        d0755 0:0 0 etc/
+        l0777 0:0 0 etc/conf -> /nix/store/1111111111111111111111111111111d-root/etc/conf
     "#]]
     .assert_eq(&shown.join("--\n"));
     check_error(

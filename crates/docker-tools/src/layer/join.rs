@@ -204,6 +204,57 @@ fn shown(place: &[Vec<u8>]) -> String {
     String::from_utf8_lossy(&place.join(&b'/')).into_owned()
 }
 
+/// Lays an item over a tree as links: directories are made, everything else is a link to the
+/// item's file by its absolute store path. What is there already stays.
+///
+/// # Errors
+/// [`Error::Contents`] when the item is no directory.
+pub fn add_links(root: &mut Directory, item: &str, store: &StoreFiles) -> Result<(), Error> {
+    let start = store.resolve(item.as_bytes());
+    let real = start.as_ref().and_then(|start| store.real(start));
+    match (start, real) {
+        (Some(start), Some(real)) if real.is_dir() => {
+            link_below(root, &start, item.as_bytes(), store, &mut vec![start.clone()])
+        }
+        _ => Err(Error::Contents(format!(
+            "contents: {item} is not a directory of the store; an item is a directory whose files \
+             are linked to from the root"
+        ))),
+    }
+}
+
+/// Links to the files of `source` (resolved), which `shown` leads to.
+fn link_below(
+    target: &mut Directory,
+    source: &[u8],
+    shown: &[u8],
+    store: &StoreFiles,
+    walking: &mut Vec<Vec<u8>>,
+) -> Result<(), Error> {
+    let real = store.real(source).expect("resolved paths lie in the store");
+    for name in sorted_names(&real)? {
+        let child = [source, b"/", &name].concat();
+        let link = [shown, b"/", &name].concat();
+        // A link to a directory counts as one, so that another item's directory can join it.
+        let resolved = store.resolve(&child).filter(|path| !walking.contains(path));
+        let directory = resolved.filter(|path| store.real(path).is_some_and(|real| real.is_dir()));
+        match directory {
+            None => {
+                target.children.entry(name).or_insert(Node::Symlink(link));
+            }
+            Some(directory) => {
+                // A file of an earlier item wins over a directory of a later one.
+                if let Some(below) = target.directory_at(&name, || Directory::new(0o755)) {
+                    walking.push(directory.clone());
+                    link_below(below, &directory, &link, store, walking)?;
+                    walking.pop();
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Turns links out of the root at the places of identity files into what they lead to.
 ///
 /// # Errors
@@ -370,6 +421,29 @@ mod tests {
             error: copyToRoot: missing is not in the store
         "#]],
         );
+    }
+
+    #[test]
+    fn contents_of_layered_images_are_links_and_the_first_item_wins() {
+        let store = StoreFixture::new();
+        store.add("a/bin/tool", "one");
+        store.add("b/bin/tool", "two");
+        store.add("b/bin/other", "");
+        store.link("c/bin", &store.logical("b/bin"));
+        store.link("c/loop", ".");
+        let mut root = Directory::new(0o755);
+        for item in ["a", "c"] {
+            add_links(&mut root, &store.logical(item), store.files()).unwrap();
+        }
+        let tar = pack(&root, &Owners::default(), 1, store.files(), Vec::new()).unwrap();
+        expect![[r#"
+            d0755 0:0 0 bin/
+            l0777 0:0 0 bin/other -> /nix/store/c/bin/other
+            l0777 0:0 0 bin/tool -> /nix/store/a/bin/tool
+            l0777 0:0 0 loop -> /nix/store/c/loop
+        "#]]
+        .assert_eq(&Listing::of(&tar).to_string());
+        assert!(add_links(&mut root, &store.logical("a/bin/tool"), store.files()).is_err());
     }
 
     #[test]
