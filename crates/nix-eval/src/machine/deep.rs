@@ -58,35 +58,25 @@ impl Machine {
         if let Some(answer) = self.equal_flat(a, b) {
             return Ok(answer);
         }
-        let mut todo = vec![(a, b)];
-        let mut is_first = true;
-        while let Some((a, b)) = todo.pop() {
+        let mut todo = Vec::new();
+        let mut next = Some((a, b));
+        while let Some((a, b)) = next {
             self.poll()?;
-            if a == b && !std::mem::take(&mut is_first) {
-                continue;
-            }
-            let (a, b) = (self.force(a)?, self.force(b)?);
-            match self.equal_flat(a, b) {
-                Some(true) => continue,
-                Some(false) => return Ok(false),
-                None => {}
-            }
             match (a.view(), b.view()) {
                 (View::List(x), View::List(y)) => {
                     todo.extend(x.iter().zip(y.iter()).rev());
                 }
                 (View::Attrs(x), View::Attrs(y)) => {
-                    if let (Some(x), Some(y)) = (self.derivation_path(x)?, self.derivation_path(y)?)
-                    {
+                    let paths = (self.derivation_path(x)?, self.derivation_path(y)?);
+                    if let (Some(x), Some(y)) = paths {
                         todo.push((x, y));
-                        continue;
-                    }
-                    if x.len() != y.len() {
+                    } else if x.len() != y.len() {
                         return Ok(false);
                     }
+                    let both = matches!(paths, (Some(_), Some(_)));
                     let (mut xs, mut ys) = (x.iter(), y.iter());
                     let mut pairs = Vec::with_capacity(x.len());
-                    while let (Some((n, v)), Some((m, w))) = (xs.next(), ys.next()) {
+                    while !both && let (Some((n, v)), Some((m, w))) = (xs.next(), ys.next()) {
                         if n != m {
                             return Ok(false);
                         }
@@ -95,6 +85,23 @@ impl Machine {
                     todo.extend(pairs.into_iter().rev());
                 }
                 _ => return Ok(false),
+            }
+            next = None;
+            while let Some((a, b)) = todo.pop() {
+                // The same cell is equal to itself, functions too.
+                if a == b {
+                    continue;
+                }
+                self.poll()?;
+                let (a, b) = (self.force(a)?, self.force(b)?);
+                match self.equal_flat(a, b) {
+                    Some(true) => {}
+                    Some(false) => return Ok(false),
+                    None => {
+                        next = Some((a, b));
+                        break;
+                    }
+                }
             }
         }
         Ok(true)

@@ -483,6 +483,17 @@ impl Machine {
                     attrs.members().put(slot, v.0);
                 }
             }
+            // Attributes that are other names of siblings follow them; the reader only leaves those here
+            // that come after what they name.
+            for (slot, (name, _)) in literal.names.iter().enumerate() {
+                let node = unit.node(NodeId(unit.word(literal.values.start + slot as u32)));
+                if let Node::Member { group, index } = node
+                    && Some(group) == literal.group.map(Place::local)
+                    && !v.has(*name)
+                {
+                    attrs.members().put(slot, frame.member(group, index).0);
+                }
+            }
             attrs = self.update(attrs, v);
         }
         if literal.dynamic.len == 0 {
