@@ -225,9 +225,7 @@ pub(crate) struct Names {
     pub(crate) functor: Symbol,
     pub(crate) to_string: Symbol,
     pub(crate) out_path: Symbol,
-    pub(crate) drv_path: Symbol,
     pub(crate) type_: Symbol,
-    pub(crate) overrides: Symbol,
 }
 
 /// What a global of the language is, before an evaluator makes its value.
@@ -279,9 +277,7 @@ impl Engine {
             functor: sym("__functor"),
             to_string: sym("__toString"),
             out_path: sym("outPath"),
-            drv_path: sym("drvPath"),
             type_: sym("type"),
-            overrides: sym("__overrides"),
         };
         let mut table: BTreeMap<&'static str, Builtin> = BTreeMap::new();
         let tables = crate::builtins::ALL.iter().copied().chain(options.builtins.iter().copied());
@@ -416,12 +412,6 @@ impl EngineInner {
             Some(GlobalKind::Builtin(i)) => self.entries[*i].arity,
             _ => 0,
         }
-    }
-
-    /// All bare names of globals.
-    pub(crate) fn global_names(&self) -> impl Iterator<Item = &[u8]> {
-        #[expect(clippy::iter_over_hash_type, reason = "callers sort")]
-        self.global_names.keys().map(|&name| self.symbols.name(name))
     }
 
     /// The text of a path as programs see it: `<tree>/x` for an embedded tree.

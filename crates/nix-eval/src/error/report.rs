@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(file, FileId(0));
         let span = |start, end| Location { file, span: Span { start, end } };
         let error = Error::new(Class::MissingAttr, "attribute 'htps' missing")
-            .at(span(25, 29), "not in this set")
+            .at(span(24, 28), "not in this set")
             .label(span(6, 12), "made here")
             .hint("did you mean 'https'?")
             .frame(FrameKind::Call, "while calling 'f'", None)

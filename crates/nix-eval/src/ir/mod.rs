@@ -100,6 +100,7 @@ pub struct GlobalId(pub u32);
 ///
 /// `NodeId`s inside are strict unless the field says operand.
 #[derive(Clone, Copy, PartialEq, Debug)]
+#[expect(missing_docs, reason = "fields are described in the sentence of their node")]
 pub enum Node {
     /// A literal: number, string without interpolation, path, or a folded constant.
     Const(ConstId),

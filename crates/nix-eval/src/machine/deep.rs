@@ -24,16 +24,12 @@ impl Machine {
             self.poll()?;
             let v = self.force(v)?;
             match v.view() {
-                View::List(list) if !list.is_empty() => {
-                    if seen.insert(v.0) {
-                        todo.extend(list.iter().rev());
-                    }
+                View::List(list) if !list.is_empty() && seen.insert(v.0) => {
+                    todo.extend(list.iter().rev());
                 }
-                View::Attrs(attrs) if !attrs.is_empty() => {
-                    if seen.insert(v.0) {
-                        let symbols = self.symbol_table();
-                        todo.extend(attrs.iter_by_name(&symbols).rev().map(|(_, v)| v));
-                    }
+                View::Attrs(attrs) if !attrs.is_empty() && seen.insert(v.0) => {
+                    let symbols = self.symbol_table();
+                    todo.extend(attrs.iter_by_name(&symbols).rev().map(|(_, v)| v));
                 }
                 _ => {}
             }

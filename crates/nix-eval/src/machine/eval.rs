@@ -10,9 +10,9 @@ use crate::{
     error::{self, Error},
     heap::Cells,
     ir::{BodyId, LambdaId, LetId, Node, NodeId, Place, Range, SetId},
-    source::{Location, Origin},
+    source::Location,
     value::{
-        Attrs, AttrsBuilder, FUNCTION, LAMBDA, LIST, List, NO_POSITION, Shape, Thunk, Value,
+        Attrs, AttrsBuilder, FUNCTION, LAMBDA, LIST, Shape, Thunk, Value,
         code::{Cheap, Code, LambdaCode, Unit},
     },
 };
@@ -621,17 +621,6 @@ impl Machine {
         let Some(source) = self.shared.engine.sources.get(location.file) else { return Vec::new() };
         let (start, end) = (location.span.start as usize, location.span.end as usize);
         source.text.get(start..end).unwrap_or_default().to_vec()
-    }
-
-    /// Whether a place lies in a file.
-    pub(crate) fn is_in_file(&self, location: Location) -> bool {
-        location != NO_POSITION
-            && self
-                .shared
-                .engine
-                .sources
-                .get(location.file)
-                .is_some_and(|s| matches!(s.origin, Origin::Path(_)))
     }
 }
 

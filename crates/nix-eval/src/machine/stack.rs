@@ -80,11 +80,6 @@ impl ValueStack {
         self.top = self.mapping.address();
     }
 
-    /// Bytes in use.
-    pub(crate) fn used(&self) -> usize {
-        self.top - self.mapping.address()
-    }
-
     /// Takes `n` slots; their contents are left over from earlier use.
     #[inline(always)]
     pub(crate) fn push(&mut self, n: usize) -> Result<Cells, Error> {

@@ -116,7 +116,7 @@ impl Shape {
         cells.put(1, if shared { SHARED } else { 0 });
         cells.put(2, table.address() as u64);
         if positions.iter().any(|p| *p != NO_POSITION) {
-            let bytes = std::mem::size_of_val(positions);
+            let bytes = size_of_val(positions);
             let table = bump.words(heap, bytes.div_ceil(8));
             // SAFETY: places are plain numbers without padding, asserted below.
             let raw = unsafe { std::slice::from_raw_parts(positions.as_ptr().cast::<u8>(), bytes) };
