@@ -20,14 +20,20 @@ impl Bed {
     /// # Errors
     /// A sentence that says how to build it.
     pub(crate) fn find() -> Result<Bed, String> {
-        let own = std::env::current_exe().map_err(|e| format!("cannot find the test program: {e}"))?;
+        let own =
+            std::env::current_exe().map_err(|e| format!("cannot find the test program: {e}"))?;
         let folder = own.ancestors().skip(1).find(|a| a.join("mini-nix").is_file());
         let Some(folder) = folder else {
-            return Err("the executable 'mini-nix' is not built: run 'cargo test --workspace'".to_owned());
+            return Err(
+                "the executable 'mini-nix' is not built: run 'cargo test --workspace'".to_owned()
+            );
         };
         let mini_nix: PathBuf = folder.join("mini-nix");
         let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        Ok(Bed { mini_nix: Box::leak(mini_nix.into_boxed_path()), tests: Box::leak(tests.into_boxed_path()) })
+        Ok(Bed {
+            mini_nix: Box::leak(mini_nix.into_boxed_path()),
+            tests: Box::leak(tests.into_boxed_path()),
+        })
     }
 
     /// A call of `mini-nix-NAME`, with an empty environment but for `PATH` and what the case adds.

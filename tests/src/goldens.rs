@@ -26,7 +26,9 @@ pub(crate) fn collect(bed: Bed, trials: &mut Vec<Trial>) {
                 Ok(row) => row,
                 Err(e) => {
                     let message = format!("{}: {e}: {line}", file.display());
-                    trials.push(Trial::test("goldens/unreadable-row", move || Err(Failed::from(message))));
+                    trials.push(Trial::test("goldens/unreadable-row", move || {
+                        Err(Failed::from(message))
+                    }));
                     continue;
                 }
             };
@@ -65,7 +67,13 @@ fn check(bed: Bed, row: &Value) -> Result<(), String> {
         Ok(out) => format!("value {} trace {:?}", String::from_utf8_lossy(out), a.trace),
         Err(class) => format!("error {class} trace {:?}", a.trace),
     };
-    Err(format!("{}\n  wanted {}\n  got    {}\n{}", row["expr"], show(&wanted), show(&got.0), got.1))
+    Err(format!(
+        "{}\n  wanted {}\n  got    {}\n{}",
+        row["expr"],
+        show(&wanted),
+        show(&got.0),
+        got.1
+    ))
 }
 
 fn answer_of(golden: &Value) -> Result<Answer, String> {
@@ -115,11 +123,15 @@ fn ask(bed: Bed, root: &Path, row: &Value) -> Result<(Answer, String), String> {
     let place = root.display().to_string();
     let out = replace(&output.stdout, place.as_bytes(), b"/pwd");
     let stderr = String::from_utf8_lossy(&output.stderr).replace(&place, "/pwd");
-    let trace = stderr.lines().filter_map(|l| l.strip_prefix("trace: ").map(str::to_owned)).collect();
+    let trace =
+        stderr.lines().filter_map(|l| l.strip_prefix("trace: ").map(str::to_owned)).collect();
     let result = if output.status.success() {
         Ok(out.strip_suffix(b"\n").unwrap_or(&out).to_vec())
     } else {
-        let class = stderr.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok()).find_map(|v| v["class"].as_str().map(str::to_owned));
+        let class = stderr
+            .lines()
+            .filter_map(|l| serde_json::from_str::<Value>(l).ok())
+            .find_map(|v| v["class"].as_str().map(str::to_owned));
         Err(class.unwrap_or_else(|| format!("exit {:?} without a report", output.status.code())))
     };
     Ok((Answer { result, trace }, stderr))

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stderr, reason = "a test runner reports on the terminal")]
 
 mod bed;
+mod drv;
 mod goldens;
 
 use std::process::ExitCode;
@@ -20,5 +21,6 @@ fn main() -> ExitCode {
     };
     let mut trials = Vec::new();
     goldens::collect(bed, &mut trials);
+    drv::collect(bed, &mut trials);
     libtest_mimic::run(&args, trials).exit_code()
 }

@@ -1,0 +1,156 @@
+//! Values as JSON text.
+
+use crate::{
+    error::{Class, Error},
+    machine::{Coerce, Machine},
+    symbol::Symbol,
+    value::{Attrs, ContextBuilder, Value, View, number},
+};
+
+/// What is left to write.
+enum Todo {
+    Value(Value),
+    Text(&'static [u8]),
+    /// A name and the colon behind it.
+    Name(Symbol),
+}
+
+/// Appends a value to `out` as JSON, without spaces, names in byte order. The context of strings and copied
+/// paths goes into `context`. With `force` off, an unevaluated value is an error.
+///
+/// Walks with a work list: the depth of the value is input.
+///
+/// # Errors
+/// When forcing fails, a function is met, a string is not UTF-8, or a path cannot be copied.
+pub fn to_json(
+    m: &mut Machine,
+    v: Value,
+    force: bool,
+    context: &mut ContextBuilder,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let symbols = m.symbol_table();
+    let (to_string, out_path) = (m.symbol("__toString"), m.symbol("outPath"));
+    let mut todo = vec![Todo::Value(v)];
+    while let Some(next) = todo.pop() {
+        m.poll()?;
+        let v = match next {
+            Todo::Text(text) => {
+                out.extend_from_slice(text);
+                continue;
+            }
+            Todo::Name(name) => {
+                write_string(symbols.name(name), out)?;
+                out.push(b':');
+                continue;
+            }
+            Todo::Value(v) if force => m.force(v)?,
+            Todo::Value(v) => v.peek(),
+        };
+        match v.view() {
+            View::Null => out.extend_from_slice(b"null"),
+            View::Bool(true) => out.extend_from_slice(b"true"),
+            View::Bool(false) => out.extend_from_slice(b"false"),
+            View::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
+            View::Float(x) => out.extend_from_slice(number::format_json(x).as_bytes()),
+            View::String(s) => {
+                context.add(m.contexts(), s.context());
+                write_string(s.bytes(), out)?;
+            }
+            View::Path(_) => {
+                let text = m.coerce_to_string(v, Coerce::INTERPOLATE, context)?;
+                write_string(text.bytes(), out)?;
+            }
+            View::List(items) => {
+                out.push(b'[');
+                todo.push(Todo::Text(b"]"));
+                for (i, item) in items.iter().enumerate().rev() {
+                    todo.push(Todo::Value(item));
+                    if i > 0 {
+                        todo.push(Todo::Text(b","));
+                    }
+                }
+            }
+            View::Attrs(attrs) => {
+                if let Some(f) = attrs.get(to_string) {
+                    let text = text_of(m, f, v, context)?;
+                    write_string(&text, out)?;
+                } else if let Some(path) = attrs.get(out_path) {
+                    todo.push(Todo::Value(path));
+                } else {
+                    out.push(b'{');
+                    push_attrs(&symbols, attrs, &mut todo);
+                }
+            }
+            View::Function(_) | View::External(_) => {
+                let text = format!("cannot convert {} to JSON", v.view().with_article());
+                return Err(Error::new(Class::Type, text));
+            }
+            View::Thunk(_) => {
+                return Err(Error::new(Class::Type, "cannot convert a thunk to JSON"));
+            }
+        }
+        m.check_string_len(out.len() as u64)?;
+    }
+    Ok(())
+}
+
+fn push_attrs(symbols: &crate::symbol::Symbols, attrs: Attrs, todo: &mut Vec<Todo>) {
+    todo.push(Todo::Text(b"}"));
+    let all: Vec<_> = attrs.iter_by_name(symbols).collect();
+    for (i, (name, value)) in all.into_iter().enumerate().rev() {
+        todo.push(Todo::Value(value));
+        todo.push(Todo::Name(name));
+        if i > 0 {
+            todo.push(Todo::Text(b","));
+        }
+    }
+}
+
+/// The text of a set with `__toString`; a path that it gives is not copied.
+fn text_of(
+    m: &mut Machine,
+    f: Value,
+    v: Value,
+    context: &mut ContextBuilder,
+) -> Result<Vec<u8>, Error> {
+    let f = m.force(f)?;
+    let result = m.call(f, &[v])?;
+    Ok(m.coerce_to_string(result, Coerce::PATH_TEXT, context)?.bytes().to_vec())
+}
+
+/// A JSON string.
+fn write_string(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    if std::str::from_utf8(bytes).is_err() {
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]);
+        return Err(Error::new(
+            Class::Format,
+            format!("JSON strings are UTF-8, and this string is not: \"{shown}\""),
+        ));
+    }
+    out.push(b'"');
+    let mut plain = 0;
+    for (i, &byte) in bytes.iter().enumerate() {
+        let escape: &[u8] = match byte {
+            b'"' => b"\\\"",
+            b'\\' => b"\\\\",
+            b'\n' => b"\\n",
+            b'\r' => b"\\r",
+            b'\t' => b"\\t",
+            0x08 => b"\\b",
+            0x0c => b"\\f",
+            0..0x20 => b"",
+            _ => continue,
+        };
+        out.extend_from_slice(&bytes[plain..i]);
+        if escape.is_empty() {
+            out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
+        } else {
+            out.extend_from_slice(escape);
+        }
+        plain = i + 1;
+    }
+    out.extend_from_slice(&bytes[plain..]);
+    out.push(b'"');
+    Ok(())
+}
