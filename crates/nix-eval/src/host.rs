@@ -13,6 +13,7 @@ use std::{
 };
 
 use nix_formats::{
+    derivation::Derivation,
     deriving_path::DerivingPath,
     hash::{Hash, HashAlgo},
     store_path::{StoreDir, StorePath},
@@ -352,6 +353,28 @@ pub trait Host: Send + Sync {
     fn realise(&self, wanted: &[DerivingPath], cx: &HostCx) -> Result<Vec<StorePath>, HostError> {
         let _ = (wanted, cx);
         Err(HostError::refused("building during evaluation"))
+    }
+
+    /// What the store object that holds a file refers to; nothing for files outside the store.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    fn references_of(&self, path: &NixPath, cx: &HostCx) -> Result<BTreeSet<StorePath>, HostError> {
+        let _ = (path, cx);
+        Ok(BTreeSet::new())
+    }
+
+    /// The derivation of a valid `.drv`; `None` if the store does not have it.
+    ///
+    /// # Errors
+    /// When the store cannot be asked or the file is no derivation.
+    fn read_derivation(
+        &self,
+        drv: &StorePath,
+        cx: &HostCx,
+    ) -> Result<Option<Arc<Derivation>>, HostError> {
+        let _ = (drv, cx);
+        Ok(None)
     }
 
     /// Fetches from the network.

@@ -67,7 +67,10 @@ pub(super) const ARITH: &[Builtin] = &[
         name: "ceil",
         params: &["number"],
         doc: "The least integer that is not below *number*.",
-        examples: &[Example { source: "[ (builtins.ceil 1.2) (builtins.ceil 3) ]", shows: "[ 2 3 ]" }],
+        examples: &[Example {
+            source: "[ (builtins.ceil 1.2) (builtins.ceil 3) ]",
+            shows: "[ 2 3 ]",
+        }],
         run: Run::One(|m, v| round(m, "ceil", v, f64::ceil)),
     },
     Builtin {
@@ -101,13 +104,25 @@ fn numbers(m: &mut Machine, name: &str, a: Value, b: Value) -> Result<Pair, Erro
     let left = match a.view() {
         View::Int(n) => Ok(n),
         View::Float(x) => Err(x),
-        _ => return Err(m.wrong_type("a number", a, &format!("the first argument of 'builtins.{name}'"))),
+        _ => {
+            return Err(m.wrong_type(
+                "a number",
+                a,
+                &format!("the first argument of 'builtins.{name}'"),
+            ));
+        }
     };
     let b = m.force(b)?;
     let right = match b.view() {
         View::Int(n) => Ok(n),
         View::Float(x) => Err(x),
-        _ => return Err(m.wrong_type("a number", b, &format!("the second argument of 'builtins.{name}'"))),
+        _ => {
+            return Err(m.wrong_type(
+                "a number",
+                b,
+                &format!("the second argument of 'builtins.{name}'"),
+            ));
+        }
     };
     let float = |n: Result<i64, f64>| n.map_or_else(|x| x, |n| n as f64);
     Ok(match (left, right) {
@@ -153,7 +168,8 @@ fn div(m: &mut Machine, a: Value, b: Value) -> Result<Value, Error> {
         Pair::Ints(_, 0) => Err(error::division_by_zero()),
         Pair::Floats(_, 0.0) => Err(error::division_by_zero()),
         Pair::Ints(a, b) => {
-            let quotient = a.checked_div(b).ok_or_else(|| error::overflow("dividing", a, "/", b))?;
+            let quotient =
+                a.checked_div(b).ok_or_else(|| error::overflow("dividing", a, "/", b))?;
             Ok(m.new_int(quotient))
         }
         Pair::Floats(a, b) => Ok(m.new_float(a / b)),
@@ -186,7 +202,9 @@ fn round(m: &mut Machine, name: &str, v: Value, how: fn(f64) -> f64) -> Result<V
             return Ok(v);
         }
         View::Float(x) => x,
-        _ => return Err(m.wrong_type("a number", v, &format!("the argument of 'builtins.{name}'"))),
+        _ => {
+            return Err(m.wrong_type("a number", v, &format!("the argument of 'builtins.{name}'")));
+        }
     };
     let rounded = how(x);
     // 2^63 is a float; i64::MAX is not.

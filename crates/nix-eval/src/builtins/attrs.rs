@@ -15,7 +15,10 @@ pub(super) const ATTRS: &[Builtin] = &[
         name: "attrNames",
         params: &["set"],
         doc: "The names of the attributes of *set*, in byte order.",
-        examples: &[Example { source: "builtins.attrNames { y = 1; x = 2; B = 3; }", shows: r#"[ "B" "x" "y" ]"# }],
+        examples: &[Example {
+            source: "builtins.attrNames { y = 1; x = 2; B = 3; }",
+            shows: r#"[ "B" "x" "y" ]"#,
+        }],
         run: Run::One(attr_names),
     },
     Builtin {
@@ -29,7 +32,10 @@ pub(super) const ATTRS: &[Builtin] = &[
         name: "catAttrs",
         params: &["attr", "list"],
         doc: "The attribute *attr* of every set in *list* that has it.",
-        examples: &[Example { source: r#"builtins.catAttrs "a" [ { a = 1; } { b = 0; } { a = 2; } ]"#, shows: "[ 1 2 ]" }],
+        examples: &[Example {
+            source: r#"builtins.catAttrs "a" [ { a = 1; } { b = 0; } { a = 2; } ]"#,
+            shows: "[ 1 2 ]",
+        }],
         run: Run::Two(cat_attrs),
     },
     Builtin {
@@ -38,7 +44,10 @@ pub(super) const ATTRS: &[Builtin] = &[
         doc: "The attribute of *set* that the string *s* names.",
         examples: &[
             Example { source: r#"builtins.getAttr "a" { a = 1; }"#, shows: "1" },
-            Example { source: r#"builtins.getAttr "b" { a = 1; }"#, shows: "error: attribute 'b' missing" },
+            Example {
+                source: r#"builtins.getAttr "b" { a = 1; }"#,
+                shows: "error: attribute 'b' missing",
+            },
         ],
         run: Run::Two(get_attr),
     },
@@ -46,14 +55,20 @@ pub(super) const ATTRS: &[Builtin] = &[
         name: "hasAttr",
         params: &["s", "set"],
         doc: "Whether *set* has an attribute called *s*.",
-        examples: &[Example { source: r#"builtins.hasAttr "a" { a = throw "unseen"; }"#, shows: "true" }],
+        examples: &[Example {
+            source: r#"builtins.hasAttr "a" { a = throw "unseen"; }"#,
+            shows: "true",
+        }],
         run: Run::Two(has_attr),
     },
     Builtin {
         name: "intersectAttrs",
         params: &["e1", "e2"],
         doc: "The attributes of *e2* whose names are also in *e1*.",
-        examples: &[Example { source: "builtins.intersectAttrs { a = 1; c = 2; } { a = 3; b = 4; }", shows: "{ a = 3; }" }],
+        examples: &[Example {
+            source: "builtins.intersectAttrs { a = 1; c = 2; } { a = 3; b = 4; }",
+            shows: "{ a = 3; }",
+        }],
         run: Run::Two(intersect_attrs),
     },
     Builtin {
@@ -70,21 +85,30 @@ pub(super) const ATTRS: &[Builtin] = &[
         name: "mapAttrs",
         params: &["f", "attrset"],
         doc: "*attrset* with every value replaced by `f name value`, computed when it is needed.",
-        examples: &[Example { source: "builtins.mapAttrs (name: value: name + value) { a = \"1\"; }", shows: "{ a = \"a1\"; }" }],
+        examples: &[Example {
+            source: "builtins.mapAttrs (name: value: name + value) { a = \"1\"; }",
+            shows: "{ a = \"a1\"; }",
+        }],
         run: Run::Two(map_attrs),
     },
     Builtin {
         name: "removeAttrs",
         params: &["set", "list"],
         doc: "*set* without the attributes named in *list*; names that it does not have are ignored.",
-        examples: &[Example { source: r#"removeAttrs { a = 1; b = 2; } [ "a" "x" ]"#, shows: "{ b = 2; }" }],
+        examples: &[Example {
+            source: r#"removeAttrs { a = 1; b = 2; } [ "a" "x" ]"#,
+            shows: "{ b = 2; }",
+        }],
         run: Run::Two(remove_attrs),
     },
     Builtin {
         name: "unsafeGetAttrPos",
         params: &["s", "set"],
         doc: "Where the attribute *s* of *set* was written: `{ file; line; column; }`, or `null`.",
-        examples: &[Example { source: r#"builtins.unsafeGetAttrPos "b" { a = 1; }"#, shows: "null" }],
+        examples: &[Example {
+            source: r#"builtins.unsafeGetAttrPos "b" { a = 1; }"#,
+            shows: "null",
+        }],
         run: Run::Two(unsafe_get_attr_pos),
     },
     Builtin {
@@ -170,7 +194,8 @@ fn list_to_attrs(m: &mut Machine, list: Value) -> Result<Value, Error> {
     let mut attrs = m.attrs_builder(list.len());
     for item in list.iter() {
         m.poll()?;
-        let pair = m.force_attrs(item, "an element of the list passed to 'builtins.listToAttrs'")?;
+        let pair =
+            m.force_attrs(item, "an element of the list passed to 'builtins.listToAttrs'")?;
         let name = pair.get(name_symbol).ok_or_else(|| required(m, name_symbol, pair))?;
         let name = m.force_string_no_context(
             name,
@@ -223,7 +248,8 @@ fn remove_attrs(m: &mut Machine, set: Value, list: Value) -> Result<Value, Error
 }
 
 fn unsafe_get_attr_pos(m: &mut Machine, name: Value, set: Value) -> Result<Value, Error> {
-    let name = m.force_string_no_context(name, "the first argument of 'builtins.unsafeGetAttrPos'")?;
+    let name =
+        m.force_string_no_context(name, "the first argument of 'builtins.unsafeGetAttrPos'")?;
     let set = m.force_attrs(set, "the second argument of 'builtins.unsafeGetAttrPos'")?;
     match set.position(m.symbol_of(name.bytes())) {
         Some(position) => Ok(m.position_value(position)),

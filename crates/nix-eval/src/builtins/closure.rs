@@ -22,8 +22,7 @@ pub(super) const CLOSURE: &[Builtin] = &[Builtin {
 
 fn generic_closure(m: &mut Machine, arguments: Value) -> Result<Value, Error> {
     let arguments = m.force_attrs(arguments, "the argument of 'builtins.genericClosure'")?;
-    let (start_set, operator, key) =
-        (m.symbol("startSet"), m.symbol("operator"), m.symbol("key"));
+    let (start_set, operator, key) = (m.symbol("startSet"), m.symbol("operator"), m.symbol("key"));
     let required = |name| error::required_attr(name, "the argument of 'builtins.genericClosure'");
     let start = arguments.get(start_set).ok_or_else(|| required("startSet"))?;
     let start = m.force_list(start, "the 'startSet' of 'builtins.genericClosure'")?;
@@ -49,7 +48,8 @@ fn generic_closure(m: &mut Machine, arguments: Value) -> Result<Value, Error> {
         }
         found.push(item);
         let next = m.call(operator, &[item])?;
-        let next = m.force_list(next, "the result of the 'operator' of 'builtins.genericClosure'")?;
+        let next =
+            m.force_list(next, "the result of the 'operator' of 'builtins.genericClosure'")?;
         m.check_list_len((todo.len() + next.len() + found.len()) as u64)?;
         todo.extend(next.iter());
     }

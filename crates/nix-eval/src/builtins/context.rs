@@ -108,7 +108,9 @@ fn add_drv_output_dependencies(m: &mut Machine, s: Value) -> Result<Value, Error
         }
     };
     let deep = match only {
-        ContextElement::Opaque(path) if path.is_derivation() => ContextElement::DrvDeep(path.clone()),
+        ContextElement::Opaque(path) if path.is_derivation() => {
+            ContextElement::DrvDeep(path.clone())
+        }
         ContextElement::DrvDeep(path) => ContextElement::DrvDeep(path.clone()),
         ContextElement::Opaque(_) => {
             let path = m.context_element_text(only);
@@ -192,7 +194,9 @@ fn append_context(m: &mut Machine, s: Value, added: Value) -> Result<Value, Erro
         let needs_derivation = |what: &str| {
             Error::new(
                 Class::Argument,
-                format!("tried to add {what} to the context of '{key}', which is not a derivation, to a string"),
+                format!(
+                    "tried to add {what} to the context of '{key}', which is not a derivation, to a string"
+                ),
             )
         };
         if let Some(v) = facts.get(names[1])

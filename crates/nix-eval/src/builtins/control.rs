@@ -4,7 +4,7 @@ use crate::{
     builtins::{Builtin, Example, Run},
     error::{self, Error},
     machine::{Coerce, Machine},
-    value::{ContextBuilder, Value, View},
+    value::{ContextBuilder, Value, View, print},
 };
 
 pub(super) const CONTROL: &[Builtin] = &[
@@ -138,7 +138,7 @@ fn say(m: &mut Machine, v: Value) -> Result<(), Error> {
     match v.view() {
         View::String(s) => m.trace(s.bytes()),
         _ => {
-            let text = m.show_shallow(v);
+            let text = print::message_form(m, v);
             m.trace(&text);
         }
     }

@@ -5,6 +5,7 @@ use crate::{
     error::{self, Error},
     host::FileType,
     machine::Machine,
+    source::Origin,
     value::{ContextElement, ContextId, Value, View},
 };
 
@@ -93,6 +94,27 @@ fn import(m: &mut Machine, path: Value) -> Result<Value, Error> {
     m.import(&path)
 }
 
+/// Makes the set of an imported `.drv` from its facts: each output is such a set, the first is the result.
+const IMPORTED: &str = "\
+drv:
+let
+  one = output: {
+    name = output;
+    value = common // {
+      outPath = drv.${output};
+      outputName = output;
+    };
+  };
+  each = map one drv.outputs;
+  common = builtins.listToAttrs each // {
+    inherit (drv) drvPath name;
+    all = map (o: o.value) each;
+    type = \"derivation\";
+  };
+in
+(builtins.head each).value
+";
+
 /// Importing a `.drv` of the store gives a set like that of `derivation`.
 fn derivation_at(m: &mut Machine, path: Value) -> Result<Option<Value>, Error> {
     let path = m.force(path)?;
@@ -126,7 +148,9 @@ fn derivation_at(m: &mut Machine, path: Value) -> Result<Option<Value>, Error> {
         attrs.push(symbol, value, None);
     }
     let argument = m.finish_attrs(attrs);
-    m.imported_derivation(argument).map(Some)
+    let function =
+        m.eval_text(IMPORTED.as_bytes(), Origin::Text("derivation".into()), b"/", None)?;
+    m.call(function, &[argument]).map(Some)
 }
 
 fn scoped_import(m: &mut Machine, scope: Value, path: Value) -> Result<Value, Error> {

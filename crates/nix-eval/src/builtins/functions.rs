@@ -13,7 +13,10 @@ pub(super) const FUNCTIONS: &[Builtin] = &[Builtin {
     params: &["f"],
     doc: "The formals of *f*: each name, and whether it has a default. Empty for functions without formals.",
     examples: &[
-        Example { source: "builtins.functionArgs ({ x, y ? 1 }: x)", shows: "{ x = false; y = true; }" },
+        Example {
+            source: "builtins.functionArgs ({ x, y ? 1 }: x)",
+            shows: "{ x = false; y = true; }",
+        },
         Example { source: "builtins.functionArgs (x: x)", shows: "{ }" },
     ],
     run: Run::One(function_args),

@@ -29,21 +29,30 @@ pub(super) const LISTS: &[Builtin] = &[
         name: "concatLists",
         params: &["lists"],
         doc: "The elements of the lists in *lists*, one after the other.",
-        examples: &[Example { source: "builtins.concatLists [ [ 1 ] [ ] [ 2 3 ] ]", shows: "[ 1 2 3 ]" }],
+        examples: &[Example {
+            source: "builtins.concatLists [ [ 1 ] [ ] [ 2 3 ] ]",
+            shows: "[ 1 2 3 ]",
+        }],
         run: Run::One(concat_lists),
     },
     Builtin {
         name: "concatMap",
         params: &["f", "list"],
         doc: "The lists that *f* gives for the elements of *list*, one after the other.",
-        examples: &[Example { source: "builtins.concatMap (x: [ x x ]) [ 1 2 ]", shows: "[ 1 1 2 2 ]" }],
+        examples: &[Example {
+            source: "builtins.concatMap (x: [ x x ]) [ 1 2 ]",
+            shows: "[ 1 1 2 2 ]",
+        }],
         run: Run::Two(concat_map),
     },
     Builtin {
         name: "elem",
         params: &["x", "list"],
         doc: "Whether *list* has an element equal to *x*. Stops at the first.",
-        examples: &[Example { source: r#"builtins.elem 2 [ 1 2 (throw "unseen") ]"#, shows: "true" }],
+        examples: &[Example {
+            source: r#"builtins.elem 2 [ 1 2 (throw "unseen") ]"#,
+            shows: "true",
+        }],
         run: Run::Two(elem),
     },
     Builtin {
@@ -97,7 +106,10 @@ pub(super) const LISTS: &[Builtin] = &[
         doc: "The first element of *list*.",
         examples: &[
             Example { source: "builtins.head [ 1 2 ]", shows: "1" },
-            Example { source: "builtins.head [ ]", shows: "error: 'builtins.head' called on an empty list" },
+            Example {
+                source: "builtins.head [ ]",
+                shows: "error: 'builtins.head' called on an empty list",
+            },
         ],
         run: Run::One(head),
     },
@@ -112,7 +124,10 @@ pub(super) const LISTS: &[Builtin] = &[
         name: "map",
         params: &["f", "list"],
         doc: "The list of what *f* gives for each element of *list*, each computed when it is needed.",
-        examples: &[Example { source: r#"map (x: "foo" + x) [ "bar" "bla" ]"#, shows: r#"[ "foobar" "foobla" ]"# }],
+        examples: &[Example {
+            source: r#"map (x: "foo" + x) [ "bar" "bla" ]"#,
+            shows: r#"[ "foobar" "foobla" ]"#,
+        }],
         run: Run::Two(map),
     },
     Builtin {
@@ -193,10 +208,9 @@ fn concat_map(m: &mut Machine, f: Value, list: Value) -> Result<Value, Error> {
     for item in list.iter() {
         m.poll()?;
         let part = m.call(f, &[item])?;
-        parts.push(m.force_list(
-            part,
-            "the return value of the function passed to 'builtins.concatMap'",
-        )?);
+        parts.push(
+            m.force_list(part, "the return value of the function passed to 'builtins.concatMap'")?,
+        );
     }
     concat(m, &parts)
 }
@@ -259,9 +273,8 @@ fn foldl(m: &mut Machine, op: Value, nul: Value, list: Value) -> Result<Value, E
 
 fn gen_list(m: &mut Machine, f: Value, n: Value) -> Result<Value, Error> {
     let n = m.force_int(n, "the second argument of 'builtins.genList'")?;
-    let n = u64::try_from(n).map_err(|_| {
-        error::index(format!("cannot create list of size {n}"))
-    })?;
+    let n =
+        u64::try_from(n).map_err(|_| error::index(format!("cannot create list of size {n}")))?;
     let f = m.force_function(f, "the first argument of 'builtins.genList'")?;
     // Each element needs a word here and a thunk of three.
     m.check_list_len(n.saturating_mul(4))?;

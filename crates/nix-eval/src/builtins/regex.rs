@@ -27,7 +27,10 @@ pub(super) const REGEX: &[Builtin] = &[
         params: &["regex", "str"],
         doc: "The parts of *str* between the matches of *regex*, and lists of the groups of each match, in turn.",
         examples: &[
-            Example { source: r#"builtins.split "(a)b" "xabyz""#, shows: r#"[ "x" [ "a" ] "yz" ]"# },
+            Example {
+                source: r#"builtins.split "(a)b" "xabyz""#,
+                shows: r#"[ "x" [ "a" ] "yz" ]"#,
+            },
             Example { source: r#"builtins.split "," "a,b""#, shows: r#"[ "a" [ ] "b" ]"# },
         ],
         run: Run::Two(split),

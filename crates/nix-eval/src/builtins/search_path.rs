@@ -99,7 +99,9 @@ pub fn find_file(m: &mut Machine, list: Value, name: &[u8]) -> Result<Value, Err
     }
     let name = String::from_utf8_lossy(name);
     Err(if m.options().pure_eval {
-        error::thrown(format!("cannot look up '<{name}>' in pure evaluation mode (use '--impure' to override)"))
+        error::thrown(format!(
+            "cannot look up '<{name}>' in pure evaluation mode (use '--impure' to override)"
+        ))
     } else {
         error::thrown(format!(
             "file '{name}' was not found in the Nix search path (add it using $NIX_PATH or -I)"
@@ -134,7 +136,13 @@ fn entry_base(m: &mut Machine, path: Value) -> Result<Option<NixPath>, Error> {
                 Ok(Some(NixPath { accessor: AccessorId(0), text: text.into_bytes() }))
             }
             Err(e) => {
-                m.warn(format!("Nix search path entry '{text}' cannot be downloaded, ignoring: {}", e.message).as_bytes());
+                m.warn(
+                    format!(
+                        "Nix search path entry '{text}' cannot be downloaded, ignoring: {}",
+                        e.message
+                    )
+                    .as_bytes(),
+                );
                 Ok(None)
             }
         };

@@ -45,10 +45,7 @@ fn sort(m: &mut Machine, comparator: Value, list: Value) -> Result<Value, Error>
             return m.less(a, b);
         }
         let answer = m.call(comparator, &[a, b])?;
-        m.force_bool(
-            answer,
-            "the return value of the sorting function passed to 'builtins.sort'",
-        )
+        m.force_bool(answer, "the return value of the sorting function passed to 'builtins.sort'")
     };
     let mut items = list.as_slice().to_vec();
     merge_sort(m, &mut items, &mut before)?;

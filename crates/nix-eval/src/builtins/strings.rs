@@ -23,7 +23,10 @@ pub(super) const STRINGS: &[Builtin] = &[
         name: "concatStringsSep",
         params: &["separator", "list"],
         doc: "The strings in *list*, with *separator* between them.",
-        examples: &[Example { source: r#"builtins.concatStringsSep "/" [ "usr" "bin" ]"#, shows: "\"usr/bin\"" }],
+        examples: &[Example {
+            source: r#"builtins.concatStringsSep "/" [ "usr" "bin" ]"#,
+            shows: "\"usr/bin\"",
+        }],
         run: Run::Two(concat_strings_sep),
     },
     Builtin {
@@ -31,7 +34,10 @@ pub(super) const STRINGS: &[Builtin] = &[
         params: &["s"],
         doc: "What comes before the last slash of the path or string *s*; `.` for a string without one.",
         examples: &[
-            Example { source: r#"[ (dirOf "/a/b") (dirOf "a") (dirOf "/a") ]"#, shows: r#"[ "/a" "." "/" ]"# },
+            Example {
+                source: r#"[ (dirOf "/a/b") (dirOf "a") (dirOf "/a") ]"#,
+                shows: r#"[ "/a" "." "/" ]"#,
+            },
             Example { source: "dirOf /a/b", shows: "/a" },
         ],
         run: Run::One(dir_of),
@@ -42,8 +48,14 @@ pub(super) const STRINGS: &[Builtin] = &[
         doc: "*s* with every occurrence of a string in *from* replaced by the one at the same place in *to*. At \
               each position the first of *from* that fits counts; replaced text is not looked at again.",
         examples: &[
-            Example { source: r#"builtins.replaceStrings [ "oo" "a" ] [ "a" "i" ] "foobar""#, shows: "\"fabir\"" },
-            Example { source: r#"builtins.replaceStrings [ "" ] [ "-" ] "ab""#, shows: "\"-a-b-\"" },
+            Example {
+                source: r#"builtins.replaceStrings [ "oo" "a" ] [ "a" "i" ] "foobar""#,
+                shows: "\"fabir\"",
+            },
+            Example {
+                source: r#"builtins.replaceStrings [ "" ] [ "-" ] "ab""#,
+                shows: "\"-a-b-\"",
+            },
         ],
         run: Run::Three(replace_strings),
     },
@@ -75,7 +87,10 @@ pub(super) const STRINGS: &[Builtin] = &[
               between them, what `__toString` or `outPath` of a set gives.",
         examples: &[
             Example { source: "toString [ 1 2.5 true null ]", shows: "\"1 2.500000 1 \"" },
-            Example { source: r#"toString { __toString = self: "x" + self.a; a = "y"; }"#, shows: "\"xy\"" },
+            Example {
+                source: r#"toString { __toString = self: "x" + self.a; a = "y"; }"#,
+                shows: "\"xy\"",
+            },
         ],
         run: Run::One(to_string),
     },
@@ -110,7 +125,8 @@ fn dir_of(m: &mut Machine, v: Value) -> Result<Value, Error> {
 }
 
 fn concat_strings_sep(m: &mut Machine, separator: Value, list: Value) -> Result<Value, Error> {
-    let separator = m.force_string(separator, "the first argument of 'builtins.concatStringsSep'")?;
+    let separator =
+        m.force_string(separator, "the first argument of 'builtins.concatStringsSep'")?;
     let list = m.force_list(list, "the second argument of 'builtins.concatStringsSep'")?;
     let mut context = ContextBuilder::new();
     context.add(m.contexts(), separator.context());

@@ -25,14 +25,15 @@ pub(super) const TOML: &[Builtin] = &[Builtin {
 
 fn from_toml(m: &mut Machine, text: Value) -> Result<Value, Error> {
     let text = m.force_string_no_context(text, "the argument of 'builtins.fromTOML'")?;
-    let text = std::str::from_utf8(text.bytes())
-        .map_err(|e| error::format(format!("invalid TOML: not UTF-8 at byte {}", e.valid_up_to())))?;
+    let text = std::str::from_utf8(text.bytes()).map_err(|e| {
+        error::format(format!("invalid TOML: not UTF-8 at byte {}", e.valid_up_to()))
+    })?;
     if text.contains('\0') {
         return Err(error::format("invalid TOML: NUL bytes are not allowed"));
     }
     refuse_newer(text)?;
-    let table: toml::Table =
-        toml::from_str(text).map_err(|e| error::format(format!("invalid TOML: {}", e.message())))?;
+    let table: toml::Table = toml::from_str(text)
+        .map_err(|e| error::format(format!("invalid TOML: {}", e.message())))?;
     to_value(m, Toml::Table(table))
 }
 

@@ -64,7 +64,10 @@ pub(super) const TYPES: &[Builtin] = &[
         name: "isPath",
         params: &["e"],
         doc: "Whether *e* is a path.",
-        examples: &[Example { source: r#"[ (builtins.isPath /a) (builtins.isPath "/a") ]"#, shows: "[ true false ]" }],
+        examples: &[Example {
+            source: r#"[ (builtins.isPath /a) (builtins.isPath "/a") ]"#,
+            shows: "[ true false ]",
+        }],
         run: Run::One(|m, v| is(m, v, |v| matches!(v, View::Path(_)))),
     },
     Builtin {

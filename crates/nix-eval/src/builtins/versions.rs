@@ -36,7 +36,10 @@ pub(super) const VERSIONS: &[Builtin] = &[
         name: "splitVersion",
         params: &["s"],
         doc: "The components of the version *s*, as `compareVersions` sees them.",
-        examples: &[Example { source: r#"builtins.splitVersion "1.2rc-3""#, shows: r#"[ "1" "2" "rc" "3" ]"# }],
+        examples: &[Example {
+            source: r#"builtins.splitVersion "1.2rc-3""#,
+            shows: r#"[ "1" "2" "rc" "3" ]"#,
+        }],
         run: Run::One(split_version),
     },
 ];
@@ -149,8 +152,15 @@ mod tests {
     #[test]
     fn versions_have_an_order() {
         for (a, b) in [
-            ("1.0pre", "1.0"), ("1.0", "1.0a"), ("1.0", "1.0rc1"), ("2.9", "2.10"), ("2.3a", "2.3.1"),
-            ("2.3pre1", "2.3"), ("2.3pre3", "2.3pre12"), ("2.3a", "2.3c"), ("2.3pre1", "2.3c"),
+            ("1.0pre", "1.0"),
+            ("1.0", "1.0a"),
+            ("1.0", "1.0rc1"),
+            ("2.9", "2.10"),
+            ("2.3a", "2.3.1"),
+            ("2.3pre1", "2.3"),
+            ("2.3pre3", "2.3pre12"),
+            ("2.3a", "2.3c"),
+            ("2.3pre1", "2.3c"),
             ("99999999999999999998", "99999999999999999999"),
         ] {
             assert_eq!(compare(a.as_bytes(), b.as_bytes()), Ordering::Less, "{a} {b}");

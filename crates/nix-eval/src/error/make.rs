@@ -219,3 +219,9 @@ pub fn cancelled() -> Error {
 pub fn host(error: crate::host::HostError) -> Error {
     error.into_error()
 }
+
+/// There is nothing at a path that a builtin was asked to look at.
+#[cold]
+pub fn no_such_path(path: &[u8]) -> Error {
+    Error::new(Class::Io, format!("path '{}' does not exist", String::from_utf8_lossy(path)))
+}

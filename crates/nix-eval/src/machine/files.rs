@@ -75,6 +75,12 @@ impl Machine {
         names.into_iter().map(|(name, is_dir)| (name, kind(is_dir))).collect()
     }
 
+    /// The accessor of the embedded tree of this name.
+    pub fn tree_named(&self, name: &str) -> Option<AccessorId> {
+        let at = self.options().trees.iter().position(|tree| tree.name == name)?;
+        Some(AccessorId(at as u32 + 1))
+    }
+
     fn no_such_file(&self, path: &NixPath) -> Error {
         let text = String::from_utf8_lossy(&self.path_text(path)).into_owned();
         HostError::new(HostErrorKind::NotFound, format!("path '{text}' does not exist")).into()

@@ -10,7 +10,8 @@ mod goldens;
 
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
+/// Runs the cases that the words of the call choose.
+pub fn run() -> ExitCode {
     let args = libtest_mimic::Arguments::from_args();
     let bed = match bed::Bed::find() {
         Ok(bed) => bed,

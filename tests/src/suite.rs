@@ -1,0 +1,5 @@
+//! The test program; see the library.
+
+fn main() -> std::process::ExitCode {
+    suite::run()
+}
