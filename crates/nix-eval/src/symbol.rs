@@ -161,7 +161,7 @@ impl Symbols {
     #[inline]
     pub fn name(&self, symbol: Symbol) -> &[u8] {
         let (chunk, index) = position(symbol.0);
-        match self.chunks[chunk].get().and_then(|chunk| chunk[index].get()) {
+        match self.chunks.get(chunk).and_then(|c| c.get()).and_then(|chunk| chunk[index].get()) {
             Some(name) => name,
             None => b"",
         }
