@@ -6,6 +6,8 @@
 //! as it likes. Other crates extend the table with [`InternalBuilders::with`]; the *same* table
 //! has to be given to [`crate::build::starter::run_if_asked`] and to [`crate::realise::realise`].
 
+pub mod host_import;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -81,7 +83,7 @@ impl InternalBuilders {
 
     /// The builders of this crate.
     pub fn standard() -> InternalBuilders {
-        InternalBuilders::default()
+        InternalBuilders::default().with(host_import::BUILDERS)
     }
 
     /// The same table with more builders; a later one of the same name wins.

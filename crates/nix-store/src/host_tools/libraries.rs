@@ -1,0 +1,330 @@
+//! Shared libraries of the machine: where the loader would find them, and which belong together.
+//!
+//! A *group* becomes one store object: the libraries of one distribution package, all of them, so
+//! that the group is the same whoever asks. Packages that need each other in a circle form one
+//! group, because store objects cannot. One need is not written in any file: glibc opens
+//! `libgcc_s.so.1` when a thread is cancelled; it counts as needed.
+
+use super::elf::ElfInfo;
+use super::packages::{Package, Packages, guesses_for_library};
+use super::{HostFile, file_name, resolve_link};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The libraries of one package (or of a circle of packages), flat in one directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The package's name; of a circle the first one that is not `libgcc-s1`; for files that no
+    /// package owns the library's name.
+    pub name: String,
+    /// Owners, sorted; empty if there is no database or it does not know the files.
+    pub packages: Vec<Package>,
+    /// Files and links by name.
+    pub files: BTreeMap<String, HostFile>,
+    /// Names of the groups that hold the other libraries that these need.
+    pub needs: BTreeSet<String>,
+}
+
+/// Where libraries are looked for, and the packages they belong to.
+pub struct Libraries<'a> {
+    packages: &'a Packages,
+    /// The loader's directories, in its order, without symbolic links.
+    dirs: Vec<PathBuf>,
+    machine: u16,
+    /// Key of a draft (package or file) → draft.
+    drafts: BTreeMap<String, Draft>,
+    /// Real file → key.
+    keys: BTreeMap<PathBuf, String>,
+}
+
+#[derive(Debug, Default)]
+struct Draft {
+    package: Option<Package>,
+    files: BTreeMap<String, HostFile>,
+    needs: BTreeSet<String>,
+}
+
+impl<'a> Libraries<'a> {
+    /// Nothing on record yet; for programs of ELF machine number `machine`.
+    pub fn new(packages: &'a Packages, machine: u16) -> Libraries<'a> {
+        let dirs = loader_dirs(Path::new("/"));
+        Libraries { packages, dirs, machine, drafts: BTreeMap::new(), keys: BTreeMap::new() }
+    }
+
+    /// Whether `dir` is one that the loader searches anyway.
+    pub fn is_loader_dir(&self, dir: &Path) -> bool {
+        self.dirs.iter().any(|d| d == dir)
+    }
+
+    /// The real file that a program would get for `soname`, given the run path of the asking file.
+    pub fn find(&self, soname: &str, run_path: &[PathBuf]) -> Option<PathBuf> {
+        if soname.contains('/') {
+            return None;
+        }
+        run_path.iter().chain(&self.dirs).find_map(|dir| {
+            let file = resolve_link(&dir.join(soname))?;
+            let info = read_info(&file)?;
+            (info.machine == self.machine).then_some(file)
+        })
+    }
+
+    /// Puts the library `file` (as found by [`Libraries::find`]) and all it needs on record.
+    /// Returns the key under which [`Libraries::groups`] knows it.
+    ///
+    /// # Errors
+    /// A sentence naming a library that is needed and not found, and by whom.
+    pub fn add(&mut self, file: &Path) -> Result<String, String> {
+        if let Some(key) = self.keys.get(file) {
+            return Ok(key.clone());
+        }
+        let text = file.to_string_lossy().into_owned();
+        let guesses = guesses_for_library(&file_name(file));
+        let package = self.packages.owner(&text, &guesses);
+        let key = package.as_ref().map_or_else(|| text.clone(), |p| p.name.clone());
+        self.keys.insert(file.to_owned(), key.clone());
+        let mut draft = Draft { package, ..Draft::default() };
+        if draft.package.is_some() {
+            for listed in self.packages.files_beside(&text, &guesses) {
+                self.take_listed(&listed, &key, &mut draft);
+            }
+        }
+        if draft.package.is_none() || !draft.files.values().any(|f| f.from == file) {
+            draft.files.insert(file_name(file), HostFile::copy(file, draft.package.is_none())?);
+        }
+        // A file that nobody owns is found under its soname, which is rarely the file's name.
+        if let (None, Some(info)) = (&draft.package, read_info(file))
+            && let Some(soname) = info.soname
+        {
+            let soname = String::from_utf8_lossy(&soname).into_owned();
+            let target = file_name(file);
+            draft.files.entry(soname).or_insert_with(|| HostFile::link(&target));
+        }
+        let files: Vec<PathBuf> =
+            draft.files.values().filter(|f| f.link.is_none()).map(|f| f.from.clone()).collect();
+        // On record before its needs are followed, which may lead back here.
+        self.drafts.insert(key.clone(), draft);
+        for file in files {
+            for need in self.needs_of(&file)? {
+                let need = self.add(&need)?;
+                if need != key
+                    && let Some(draft) = self.drafts.get_mut(&key)
+                {
+                    draft.needs.insert(need);
+                }
+            }
+        }
+        Ok(key)
+    }
+
+    /// Takes a file of a package's list into its draft if it is a shared library for the loader.
+    fn take_listed(&mut self, listed: &str, key: &str, draft: &mut Draft) {
+        let name = listed.rsplit('/').next().unwrap_or(listed);
+        if !name.ends_with(".so") && !name.contains(".so.") {
+            return;
+        }
+        let Some(dir) = Path::new(listed).parent().and_then(|d| fs::canonicalize(d).ok()) else {
+            return;
+        };
+        if !self.is_loader_dir(&dir) {
+            return;
+        }
+        let path = dir.join(name);
+        let Some(real) = resolve_link(&path) else { return };
+        if !read_info(&real).is_some_and(|i| i.machine == self.machine) {
+            return;
+        }
+        if real == path {
+            if let Ok(file) = HostFile::copy(&real, false) {
+                draft.files.insert(name.to_owned(), file);
+                self.keys.insert(real, key.to_owned());
+            }
+        } else if real.parent() == Some(&dir) {
+            draft.files.insert(name.to_owned(), HostFile::link(&file_name(&real)));
+        }
+    }
+
+    /// The real files of the libraries that `file` needs.
+    ///
+    /// # Errors
+    /// A sentence naming the library that is not found.
+    pub fn needs_of(&self, file: &Path) -> Result<Vec<PathBuf>, String> {
+        let Some(info) = read_info(file) else { return Ok(Vec::new()) };
+        let run_path = expand_run_path(&info, file);
+        let mut found = Vec::new();
+        for soname in &info.needed {
+            let soname = String::from_utf8_lossy(soname);
+            match self.find(&soname, &run_path) {
+                Some(path) => found.push(path),
+                None => {
+                    return Err(format!(
+                        "'{}' needs the library '{soname}', which is not on this machine",
+                        file.display()
+                    ));
+                }
+            }
+        }
+        if file_name(file) == "libc.so.6" {
+            found.extend(self.find("libgcc_s.so.1", &[]));
+        }
+        Ok(found)
+    }
+
+    /// The groups of everything on record, and for each key the name of its group.
+    pub fn groups(&self) -> (BTreeMap<String, Arc<Group>>, BTreeMap<String, String>) {
+        let reach: BTreeMap<&str, BTreeSet<&str>> =
+            self.drafts.keys().map(|key| (key.as_str(), self.reachable(key))).collect();
+        let mut names = BTreeMap::new();
+        let mut circles: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (key, targets) in &reach {
+            // Keys that reach each other form a circle; `targets` includes the key itself.
+            let circle: Vec<&str> =
+                targets.iter().copied().filter(|t| reach[t].contains(key)).collect();
+            let first = circle.iter().find(|k| **k != "libgcc-s1").unwrap_or(key);
+            let name = first.rsplit('/').next().unwrap_or(first).to_owned();
+            names.insert((*key).to_owned(), name.clone());
+            circles.insert(name, circle);
+        }
+        let groups = circles
+            .into_iter()
+            .map(|(name, circle)| {
+                let mut group = Group {
+                    name: name.clone(),
+                    packages: Vec::new(),
+                    files: BTreeMap::new(),
+                    needs: BTreeSet::new(),
+                };
+                for draft in circle.iter().filter_map(|key| self.drafts.get(*key)) {
+                    group.packages.extend(draft.package.clone());
+                    group.files.extend(draft.files.clone());
+                    group.needs.extend(draft.needs.iter().filter_map(|n| names.get(n).cloned()));
+                }
+                group.packages.sort();
+                group.needs.remove(&name);
+                (name, Arc::new(group))
+            })
+            .collect();
+        (groups, names)
+    }
+
+    fn reachable<'s>(&'s self, key: &'s str) -> BTreeSet<&'s str> {
+        let mut seen = BTreeSet::from([key]);
+        let mut open = vec![key];
+        while let Some(draft) = open.pop().and_then(|k| self.drafts.get(k)) {
+            for need in &draft.needs {
+                if seen.insert(need) {
+                    open.push(need);
+                }
+            }
+        }
+        seen
+    }
+}
+
+/// Headers of an ELF file; `None` for anything else or anything unreadable.
+pub(super) fn read_info(file: &Path) -> Option<ElfInfo> {
+    ElfInfo::read(&fs::File::open(file).ok()?).ok()?
+}
+
+/// The directories of a file's run path, `$ORIGIN` replaced, that exist.
+pub(super) fn expand_run_path(info: &ElfInfo, file: &Path) -> Vec<PathBuf> {
+    let Some(run_path) = &info.run_path else { return Vec::new() };
+    let origin = file.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned();
+    String::from_utf8_lossy(run_path)
+        .split(':')
+        .map(|dir| dir.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin))
+        .filter_map(|dir| fs::canonicalize(dir).ok())
+        .collect()
+}
+
+/// What `/etc/ld.so.conf` names, then the directories built into the loader.
+fn loader_dirs(root: &Path) -> Vec<PathBuf> {
+    let mut dirs = Vec::new();
+    read_conf(root, &root.join("etc/ld.so.conf"), 0, &mut dirs);
+    let triple = format!("{}-linux-gnu", std::env::consts::ARCH);
+    for dir in ["lib/", "usr/lib/"] {
+        dirs.push(root.join(format!("{dir}{triple}")));
+    }
+    dirs.extend(["lib64", "usr/lib64", "lib", "usr/lib"].map(|dir| root.join(dir)));
+    let mut real = Vec::new();
+    for dir in dirs.into_iter().filter_map(|d| fs::canonicalize(d).ok()) {
+        if !real.contains(&dir) {
+            real.push(dir);
+        }
+    }
+    real
+}
+
+fn read_conf(root: &Path, file: &Path, depth: usize, dirs: &mut Vec<PathBuf>) {
+    let Ok(text) = fs::read_to_string(file) else { return };
+    for line in text.lines().map(|l| l.split('#').next().unwrap_or("").trim()) {
+        match line.strip_prefix("include ") {
+            Some(pattern) if depth < 4 => {
+                for file in included(root, pattern.trim()) {
+                    read_conf(root, &file, depth + 1, dirs);
+                }
+            }
+            Some(_) => {}
+            None if line.starts_with('/') => dirs.push(root.join(&line[1..])),
+            None => {}
+        }
+    }
+}
+
+/// Files of `DIR/*SUFFIX`, the only pattern that distributions use, sorted; or the one file.
+fn included(root: &Path, pattern: &str) -> Vec<PathBuf> {
+    let path = root.join(pattern.trim_start_matches('/'));
+    let name = file_name(&path);
+    let Some(suffix) = name.strip_prefix('*') else { return vec![path] };
+    let Some(entries) = path.parent().and_then(|dir| fs::read_dir(dir).ok()) else {
+        return Vec::new();
+    };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(|p| file_name(p).ends_with(suffix))
+        .collect();
+    files.sort();
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loader_configuration_is_followed() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let root = fs::canonicalize(dir.path()).expect("exists");
+        for made in ["etc/ld.so.conf.d", "opt/lib", "usr/lib", "lib64"] {
+            fs::create_dir_all(root.join(made)).expect("made");
+        }
+        fs::write(root.join("etc/ld.so.conf"), "include /etc/ld.so.conf.d/*.conf\n").expect("ok");
+        fs::write(root.join("etc/ld.so.conf.d/a.conf"), "# ours\n/opt/lib\n/missing\n")
+            .expect("ok");
+        fs::write(root.join("etc/ld.so.conf.d/b.txt"), "/usr/lib\n").expect("ok");
+        let dirs = loader_dirs(&root);
+        assert_eq!(dirs, ["opt/lib", "lib64", "usr/lib"].map(|d| root.join(d)));
+    }
+
+    #[test]
+    fn packages_that_need_each_other_are_one_group() {
+        let packages = Packages::new(Path::new("/nonexistent"));
+        let mut libraries = Libraries::new(&packages, 62);
+        for (key, needs) in [
+            ("libc6", &["libgcc-s1"][..]),
+            ("libgcc-s1", &["libc6"]),
+            ("libx", &["libc6", "/opt/liby.so.1"]),
+            ("/opt/liby.so.1", &["libgcc-s1"]),
+        ] {
+            let needs = needs.iter().map(|n| (*n).to_owned()).collect();
+            let draft = Draft { needs, ..Draft::default() };
+            libraries.drafts.insert(key.to_owned(), draft);
+        }
+        let (groups, names) = libraries.groups();
+        assert_eq!(groups.keys().collect::<Vec<_>>(), ["libc6", "libx", "liby.so.1"]);
+        assert_eq!(names["libgcc-s1"], "libc6");
+        assert_eq!(groups["libx"].needs, ["libc6", "liby.so.1"].map(str::to_owned).into());
+        assert_eq!(groups["libc6"].needs, BTreeSet::new());
+    }
+}
