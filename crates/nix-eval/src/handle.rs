@@ -263,8 +263,10 @@ impl Machine {
     /// When a formal has neither argument nor default, and those of the call.
     pub fn auto_call(&mut self, v: Value, args: &[(String, Value)]) -> Result<Value, Error> {
         let mut v = self.force(v)?;
+        let mut n_functors = 0;
         loop {
             self.poll()?;
+            self.count_step(&mut n_functors)?;
             match v.view() {
                 View::Attrs(attrs) => match attrs.get(self.shared.names.functor) {
                     Some(functor) => v = self.call(functor, &[v])?,

@@ -86,6 +86,15 @@ fn depth_ends_in_an_error_and_tail_calls_do_not_count() {
 }
 
 #[test]
+fn sets_that_lead_to_themselves_end_like_deep_calls() {
+    let session = evaluator();
+    let limit = "error: stack overflow; max-call-depth exceeded (the limit is 10000)";
+    assert_eq!(show(&session, "let x = { __toString = s: s; }; in \"${x}\""), limit);
+    assert_eq!(show(&session, "{ __functor = s: s; } 1"), limit);
+    assert_eq!(show(&session, "let a = { x = a; }; in a"), "{ x = «repeated»; }");
+}
+
+#[test]
 fn a_stopped_value_can_be_tried_again_with_more() {
     let session = evaluator();
     let mut limits = Limits::default();

@@ -440,6 +440,15 @@ impl Machine {
         Ok(())
     }
 
+    /// Counts a step of a chain that is followed in a loop but would be a nested call elsewhere.
+    pub(crate) fn count_step(&self, n: &mut u32) -> Result<(), Error> {
+        *n += 1;
+        if self.depth.saturating_add(*n) > self.meter.limits.call_depth {
+            return Err(self.too_deep());
+        }
+        Ok(())
+    }
+
     #[cold]
     fn too_deep(&self) -> Error {
         error::limit(LimitKind::CallDepth, self.meter.limits.call_depth.into())

@@ -21,11 +21,13 @@ impl Machine {
     pub fn call(&mut self, f: Value, args: &[Value]) -> Result<Value, Error> {
         let mut f = self.force(f)?;
         let mut args = args;
+        let mut n_functors = 0;
         loop {
             let Some(function) = f.as_function() else {
                 if args.is_empty() {
                     return Ok(f);
                 }
+                self.count_step(&mut n_functors)?;
                 f = self.functor(f)?;
                 continue;
             };

@@ -54,6 +54,7 @@ impl Machine {
         context: &mut ContextBuilder,
     ) -> Result<Str, Error> {
         let mut v = self.force(v)?;
+        let mut n_peeled = 0;
         loop {
             match v.view() {
                 View::String(s) => {
@@ -70,7 +71,7 @@ impl Machine {
                     context.add(&self.shared.contexts, id);
                     return Ok(self.make_str(text.as_bytes(), id));
                 }
-                View::Attrs(attrs) => v = self.peel(attrs, v)?,
+                View::Attrs(attrs) => v = self.peel(attrs, v, &mut n_peeled)?,
                 View::List(_) if how.more => return self.coerce_list(v, how, context),
                 _ => {
                     let text = if how.more { scalar_text(&v.view()) } else { None };
@@ -93,10 +94,11 @@ impl Machine {
     }
 
     /// One step from a set to the value whose text it has: `__toString`, then `outPath`.
-    fn peel(&mut self, attrs: Attrs, v: Value) -> Result<Value, Error> {
+    /// `n_peeled` counts the steps: they may go on to another set for ever, and are bounded like calls.
+    fn peel(&mut self, attrs: Attrs, v: Value, n_peeled: &mut u32) -> Result<Value, Error> {
         let names = self.shared.names;
-        // Each step may go on to another set for ever.
         self.poll()?;
+        self.count_step(n_peeled)?;
         if let Some(f) = attrs.get(names.to_string) {
             return self.deeper(|m| {
                 let f = m.force(f)?;
@@ -238,12 +240,13 @@ impl Machine {
         context: &mut ContextBuilder,
     ) -> Result<NixPath, Error> {
         let mut v = self.force(v)?;
+        let mut n_peeled = 0;
         loop {
             match v.view() {
                 View::Path(path) => {
                     return Ok(NixPath { accessor: path.accessor(), text: path.bytes().to_vec() });
                 }
-                View::Attrs(attrs) => v = self.peel(attrs, v)?,
+                View::Attrs(attrs) => v = self.peel(attrs, v, &mut n_peeled)?,
                 View::String(s) => {
                     context.add(&self.shared.contexts, s.context());
                     if s.bytes().first() != Some(&b'/') {
