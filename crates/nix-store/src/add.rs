@@ -217,8 +217,7 @@ impl TreeSink for HashSink<'_> {
     ) -> Result<(), StoreError> {
         let is_root = !self.root_seen;
         self.node(true)?;
-        let mut flat =
-            (is_root && self.method == FileMethod::Flat).then(|| Hasher::new(self.algo));
+        let mut flat = (is_root && self.method == FileMethod::Flat).then(|| Hasher::new(self.algo));
         let mut flat_reader;
         let contents: &mut dyn Read = match &mut flat {
             Some(hasher) => {
@@ -388,11 +387,7 @@ pub(crate) fn add_nar(
 ///
 /// # Errors
 /// A reference that is not valid.
-pub(crate) fn publish(
-    store: &LocalStore,
-    place: &Place,
-    info: PathInfo,
-) -> Result<(), StoreError> {
+pub(crate) fn publish(store: &LocalStore, place: &Place, info: PathInfo) -> Result<(), StoreError> {
     store.add_temp_root(&info.path)?;
     for reference in info.references.iter().filter(|r| **r != info.path) {
         if !store.is_valid(reference)? {

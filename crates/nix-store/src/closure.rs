@@ -92,9 +92,10 @@ impl Closure {
         match infos.iter().find(|(path, _)| !objects.contains_key(*path)) {
             None => Ok(Closure { objects, nar_size }),
             Some((path, info)) => {
-                let through = info.references.iter().find(|r| {
-                    *r != path && infos.contains_key(*r) && !objects.contains_key(*r)
-                });
+                let through = info
+                    .references
+                    .iter()
+                    .find(|r| *r != path && infos.contains_key(*r) && !objects.contains_key(*r));
                 Err(StoreError::Cycle {
                     path: display(path),
                     through: display(through.unwrap_or(path)),

@@ -37,7 +37,9 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// The database holds a row that does not parse.
-    #[error("the store's database has a damaged entry for '{path}': {reason}; run `mini-nix-store --verify`")]
+    #[error(
+        "the store's database has a damaged entry for '{path}': {reason}; run `mini-nix-store --verify`"
+    )]
     DamagedEntry {
         /// The path column of the row.
         path: String,
@@ -90,7 +92,9 @@ pub enum StoreError {
         through: String,
     },
     /// An object cannot be deleted because it is still needed.
-    #[error("cannot delete path '{path}' since it is still alive; `mini-nix-store -q --roots` shows what keeps it")]
+    #[error(
+        "cannot delete path '{path}' since it is still alive; `mini-nix-store -q --roots` shows what keeps it"
+    )]
     StillAlive {
         /// Full logical path.
         path: String,

@@ -7,6 +7,7 @@
 //! | [`add`] | file trees and texts become objects |
 //! | [`closure`] | what some roots need, in order, with sizes |
 //! | [`build`] | one derivation: sandbox, environment, outputs |
+//! | [`host`] | the evaluator's host with a store |
 //! | [`host_tools`] | the machine's own tools, as facts for nixlib |
 //! | [`sys`] | file trees that others may change while we look |
 //! | [`error`] | why an operation failed |
@@ -15,6 +16,7 @@ pub mod add;
 pub mod build;
 pub mod closure;
 pub mod error;
+pub mod host;
 pub mod host_tools;
 pub mod local;
 pub mod store;

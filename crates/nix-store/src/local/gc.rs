@@ -513,10 +513,7 @@ fn serve(stream: UnixStream, shared: &Shared, dir: &StoreDir) {
             let mut state = locked(&shared.state);
             state.kept.insert(key);
             while state.deleting.contains(&key) {
-                state = shared
-                    .ended
-                    .wait(state)
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                state = shared.ended.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
             }
         }
         line.clear();

@@ -125,6 +125,7 @@ fn share(
         let _ = store.unlink(&temp);
     }
     answer?;
-    let bytes = if stat.st_nlink == 1 { u64::try_from(stat.st_blocks).unwrap_or(0) * 512 } else { 0 };
+    let bytes =
+        if stat.st_nlink == 1 { u64::try_from(stat.st_blocks).unwrap_or(0) * 512 } else { 0 };
     Ok(Some(bytes))
 }

@@ -91,9 +91,7 @@ impl Registry {
         connection.pragma_update(None, "foreign_keys", 1).map_err(fail)?;
         if let Mode::Write { durable } = mode {
             // Answers with the mode that it set, hence a query.
-            connection
-                .query_row("pragma main.journal_mode = wal", [], |_| Ok(()))
-                .map_err(fail)?;
+            connection.query_row("pragma main.journal_mode = wal", [], |_| Ok(())).map_err(fail)?;
             let synchronous = if durable { "full" } else { "normal" };
             connection.pragma_update(None, "synchronous", synchronous).map_err(fail)?;
             connection
@@ -138,8 +136,16 @@ impl Registry {
     /// The facts about an object, if it is valid.
     pub(super) fn path_info(&self, path: &StorePath) -> Result<Option<PathInfo>, StoreError> {
         let text = self.dir.display(path);
-        type Row =
-            (i64, String, i64, Option<String>, Option<i64>, Option<i64>, Option<String>, Option<String>);
+        type Row = (
+            i64,
+            String,
+            i64,
+            Option<String>,
+            Option<i64>,
+            Option<i64>,
+            Option<String>,
+            Option<String>,
+        );
         let row: Option<Row> = self
             .prepare(
                 "select id, hash, registrationTime, deriver, narSize, ultimate, sigs, ca
@@ -166,10 +172,7 @@ impl Registry {
         let nar_size = u64::try_from(size.unwrap_or(0)).map_err(|e| self.damaged(&text, e))?;
         let mut info = PathInfo::new(path.clone(), nar_hash, nar_size);
         info.registration_time = time;
-        info.deriver = deriver
-            .filter(|d| !d.is_empty())
-            .map(|d| self.parse(&d))
-            .transpose()?;
+        info.deriver = deriver.filter(|d| !d.is_empty()).map(|d| self.parse(&d)).transpose()?;
         info.ultimate = ultimate.unwrap_or(0) != 0;
         info.signatures = signatures
             .map(|s| s.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect())
@@ -256,9 +259,7 @@ impl Registry {
     }
 
     /// All references at once: object → what it refers to. For whole-store work.
-    pub(super) fn all_references(
-        &self,
-    ) -> Result<BTreeMap<StorePath, Vec<StorePath>>, StoreError> {
+    pub(super) fn all_references(&self) -> Result<BTreeMap<StorePath, Vec<StorePath>>, StoreError> {
         self.pairs(
             "select a.path, b.path from Refs
              join ValidPaths a on referrer = a.id join ValidPaths b on reference = b.id",
@@ -313,8 +314,7 @@ impl Registry {
             let mut ids = Vec::with_capacity(infos.len());
             for info in infos {
                 let time = if info.registration_time == 0 { now } else { info.registration_time };
-                let signatures =
-                    (!info.signatures.is_empty()).then(|| info.signatures.join(" "));
+                let signatures = (!info.signatures.is_empty()).then(|| info.signatures.join(" "));
                 let size = i64::try_from(info.nar_size).unwrap_or(i64::MAX);
                 let id: i64 = insert
                     .query_row(
@@ -377,8 +377,9 @@ impl Registry {
                      where v.path = ? and referrer != v.id limit 1",
                 )
                 .map_err(fail)?;
-            let mut delete =
-                transaction.prepare_cached("delete from ValidPaths where path = ?").map_err(fail)?;
+            let mut delete = transaction
+                .prepare_cached("delete from ValidPaths where path = ?")
+                .map_err(fail)?;
             for path in paths {
                 let text = self.dir.display(path);
                 if !is_needed.exists([&text]).map_err(fail)? {
@@ -503,4 +504,3 @@ pub(super) fn unix_time() -> i64 {
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
 }
-

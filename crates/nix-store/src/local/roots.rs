@@ -57,8 +57,7 @@ impl TempRoots {
                 if !flock(&file, lock).map_err(|e| StoreError::io("lock", &file_path, e))? {
                     break;
                 }
-                let stat =
-                    file.metadata().map_err(|e| StoreError::io("examine", &file_path, e))?;
+                let stat = file.metadata().map_err(|e| StoreError::io("examine", &file_path, e))?;
                 if stat.len() == 0 {
                     return Ok(TempRoots { file, file_path, added: HashSet::new() });
                 }
@@ -215,7 +214,8 @@ pub(super) fn find_permanent_roots(
     dir: &StoreDir,
     clean: bool,
 ) -> Result<BTreeSet<Root>, StoreError> {
-    let mut finder = Finder { dir, auto: state_dir.join("gcroots/auto"), clean, roots: BTreeSet::new() };
+    let mut finder =
+        Finder { dir, auto: state_dir.join("gcroots/auto"), clean, roots: BTreeSet::new() };
     finder.below(&state_dir.join("gcroots"), 0);
     finder.below(&state_dir.join("profiles"), 0);
     Ok(finder.roots)

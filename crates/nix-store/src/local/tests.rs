@@ -170,8 +170,7 @@ fn bad_names_are_refused_before_anything_is_written() {
 #[test]
 fn a_reference_must_be_valid() {
     let (_root, store) = scratch_store();
-    let missing =
-        StorePath::from_base_name("qa1w9gdfrba6jl2r57mb3c43863gqywp-hello.txt").unwrap();
+    let missing = StorePath::from_base_name("qa1w9gdfrba6jl2r57mb3c43863gqywp-hello.txt").unwrap();
     let error = store.add_text("ref.txt", b"x", &BTreeSet::from([missing])).unwrap_err();
     assert!(
         error.to_string().contains("hello.txt' is not valid (needed by '/nix/store/"),
@@ -188,10 +187,7 @@ fn what_is_added_is_found_again_after_reopening() {
     let info = store.path_info(&refers).unwrap();
     assert_eq!(info.references, BTreeSet::from([hello.clone()]));
     assert_eq!(store.query_referrers(&hello).unwrap(), BTreeSet::from([refers.clone()]));
-    assert_eq!(
-        store.query_path_from_hash_part(hello.hash_part()).unwrap(),
-        Some(hello.clone())
-    );
+    assert_eq!(store.query_path_from_hash_part(hello.hash_part()).unwrap(), Some(hello.clone()));
     assert_eq!(store.query_path_from_hash_part("00000000000000000000000000000000").unwrap(), None);
     let closure = Closure::of(&store, std::slice::from_ref(&refers)).unwrap();
     assert_eq!(closure.paths().collect::<Vec<_>>(), [&hello, &refers]);
@@ -316,7 +312,8 @@ fn equal_files_are_shared_and_stay_what_they_were() {
     let second = store.add_tree("two", &tree_t(), FileMethod::Nar, HashAlgo::Sha256).unwrap();
     let done = store.optimise().unwrap();
     assert_eq!(done.n_linked, 2, "hi and data");
-    let inode = |path: &StorePath| std::fs::metadata(store.real_path(path).join("data")).unwrap().ino();
+    let inode =
+        |path: &StorePath| std::fs::metadata(store.real_path(path).join("data")).unwrap().ino();
     assert_eq!(inode(&first), inode(&second));
     assert_clean(&store);
     assert_eq!(store.optimise().unwrap().n_linked, 0);
@@ -371,14 +368,18 @@ fn we_read_and_verify_what_cpp_nix_wrote() {
     let root = tempfile::tempdir().unwrap();
     let source = tempfile::tempdir().unwrap();
     std::fs::write(source.path().join("hello.txt"), "hello\n").unwrap();
-    let added = nix_store(root.path(), &["--add", source.path().join("hello.txt").to_str().unwrap()]);
+    let added =
+        nix_store(root.path(), &["--add", source.path().join("hello.txt").to_str().unwrap()]);
     let Some(added) = added else { return };
     let store = open(root.path());
     let path = store.store_dir().parse(added.trim_end()).unwrap();
     assert_eq!(added, "/nix/store/i9pmrzmpshapij2kin22pff6fc2adavx-hello.txt\n");
     let info = store.path_info(&path).unwrap();
     assert_eq!(info.nar_size, 120);
-    assert_eq!(info.ca.as_ref().unwrap().to_string(), "fixed:r:sha256:04zwf782yjwnh3q6hz5izfd6jyip8kgw6g6yj43fiqhbyhdd0dqw");
+    assert_eq!(
+        info.ca.as_ref().unwrap().to_string(),
+        "fixed:r:sha256:04zwf782yjwnh3q6hz5izfd6jyip8kgw6g6yj43fiqhbyhdd0dqw"
+    );
     // Added again, nothing changes; and the row is the same as one that we write.
     let again =
         store.add_tree("hello.txt", &file("hello\n"), FileMethod::Nar, HashAlgo::Sha256).unwrap();

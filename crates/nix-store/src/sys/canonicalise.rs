@@ -24,8 +24,7 @@ pub enum Owner {
 }
 
 /// Attributes that a security module or a network file system sets by itself.
-const KEPT_ATTRIBUTES: [&[u8]; 3] =
-    [b"security.selinux", b"system.nfs4_acl", b"security.csm"];
+const KEPT_ATTRIBUTES: [&[u8]; 3] = [b"security.selinux", b"system.nfs4_acl", b"security.csm"];
 
 /// Makes `name` in `parent` and everything below it canonical.
 ///

@@ -90,7 +90,10 @@ impl Dir {
     fn check<'n>(&self, name: &'n (impl AsRef<OsStr> + ?Sized)) -> Result<&'n OsStr, StoreError> {
         let name = name.as_ref();
         let bytes = name.as_bytes();
-        if bytes.is_empty() || bytes == b"." || bytes == b".." || bytes.iter().any(|b| matches!(b, b'/' | 0))
+        if bytes.is_empty()
+            || bytes == b"."
+            || bytes == b".."
+            || bytes.iter().any(|b| matches!(b, b'/' | 0))
         {
             return Err(StoreError::invalid(format!(
                 "'{}' is not a file name (in '{}')",

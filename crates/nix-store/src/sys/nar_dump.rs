@@ -35,7 +35,11 @@ pub fn visit_tree(
         left: Vec<Vec<u8>>,
     }
     let mut levels: Vec<Level> = Vec::new();
-    let enter = |dir: &Dir, name: &OsStr, kind, sink: &mut dyn TreeSink, levels: &mut Vec<Level>| {
+    let enter = |dir: &Dir,
+                 name: &OsStr,
+                 kind,
+                 sink: &mut dyn TreeSink,
+                 levels: &mut Vec<Level>| {
         match kind {
             EntryType::Regular => {
                 let mut file = dir.open_file(name)?;
@@ -264,11 +268,7 @@ impl<W: Write> TreeSink for NarSink<W> {
 }
 
 /// Writes the NAR of the tree `name` in `dir`.
-pub fn dump_nar(
-    dir: &Dir,
-    name: impl AsRef<OsStr>,
-    out: &mut dyn Write,
-) -> Result<(), StoreError> {
+pub fn dump_nar(dir: &Dir, name: impl AsRef<OsStr>, out: &mut dyn Write) -> Result<(), StoreError> {
     let mut sink = NarSink::new(out);
     visit_tree(dir, name, &mut sink, &mut |_, _| Ok(true))?;
     sink.finish()?;
