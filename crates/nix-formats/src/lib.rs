@@ -6,6 +6,8 @@
 //! | [`store_path`] | store paths, the store directory, and computing paths from contents |
 //! | [`derivation`] | derivations, their text, output paths and hashes |
 //! | [`content_address`], [`deriving_path`], [`placeholder`] | other names of objects |
+//! | [`nar`] | archives of file trees: writing, reading |
+//! | [`wire`] | numbers and padded strings |
 //! | [`references`] | which objects a stream mentions |
 //!
 //! Nothing here opens a file, asks the time or reads the environment; streams are arguments.
@@ -17,7 +19,9 @@ pub mod content_address;
 pub mod derivation;
 pub mod deriving_path;
 pub mod hash;
+pub mod nar;
 pub mod placeholder;
 pub mod references;
 mod store_dir;
 pub mod store_path;
+pub mod wire;
