@@ -6,6 +6,7 @@
 //! | [`local`] | a store in directories of this machine, shared with C++ Nix |
 //! | [`add`] | file trees and texts become objects |
 //! | [`closure`] | what some roots need, in order, with sizes |
+//! | [`builtins`] | builtins that need a store |
 //! | [`build`] | one derivation: sandbox, environment, outputs |
 //! | [`host`] | the evaluator's host with a store |
 //! | [`host_tools`] | the machine's own tools, as facts for nixlib |
@@ -14,6 +15,7 @@
 
 pub mod add;
 pub mod build;
+pub mod builtins;
 pub mod closure;
 pub mod error;
 pub mod host;
@@ -22,6 +24,7 @@ pub mod local;
 pub mod store;
 pub mod sys;
 
+pub use builtins::BUILTINS;
 pub use closure::Closure;
 pub use error::StoreError;
 pub use local::{LocalStore, StoreConfig};

@@ -1,0 +1,52 @@
+//! Evaluates an expression given as argument with the builtins of a store, computing store paths without
+//! writing any, and prints it, strictly with `--strict`. For development.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example program")]
+
+use std::sync::Arc;
+
+use nix_eval::{
+    Engine, EngineOptions, Show,
+    error::Style,
+    host::{FsHost, TraceEvent},
+};
+use nix_store::host::{StoreHost, StoreHostOptions};
+
+fn listen(event: &TraceEvent<'_>) {
+    let (kind, text) = match event {
+        TraceEvent::Trace(text) => ("trace", text),
+        TraceEvent::Warning(text) => ("evaluation warning", text),
+    };
+    eprintln!("{kind}: {}", String::from_utf8_lossy(text));
+}
+
+fn main() -> std::process::ExitCode {
+    let (mut text, mut show) = (String::new(), Show::Shallow);
+    for arg in std::env::args().skip(1) {
+        match &*arg {
+            "--strict" => show = Show::Deep,
+            _ => text = arg,
+        }
+    }
+    let home = std::env::var("HOME").unwrap_or_default().into_bytes();
+    let mut host = StoreHostOptions::new();
+    host.files =
+        FsHost::whole().env([("HOME".to_owned(), home)]).clock(1).for_system("x86_64-linux");
+    host.listen = Some(Box::new(listen));
+    let mut options = EngineOptions::default();
+    options.host = Arc::new(StoreHost::new(host));
+    options.builtins = nix_store::BUILTINS.to_vec();
+    let evaluator = Engine::new(options).evaluator();
+    let dir = std::env::current_dir().unwrap_or_default();
+    let dir = dir.to_string_lossy();
+    match evaluator.eval(&text, "string", dir.as_bytes()).and_then(|v| v.show(show)) {
+        Ok(text) => {
+            println!("{}", String::from_utf8_lossy(&text));
+            std::process::ExitCode::SUCCESS
+        }
+        Err(e) => {
+            eprint!("{}", e.report().text(Style::default()));
+            eprintln!("class: {}", e.class().name());
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
