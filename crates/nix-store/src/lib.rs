@@ -5,11 +5,14 @@
 //! | [`store`] | the trait [`store::Store`] and the facts about an object |
 //! | [`local`] | a store in directories of this machine, shared with C++ Nix |
 //! | [`add`] | file trees and texts become objects |
+//! | [`codec`] | compressed streams |
 //! | [`closure`] | what some roots need, in order, with sizes |
 //! | [`builtins`] | builtins that need a store |
 //! | [`build`] | one derivation: sandbox, environment, outputs |
+//! | [`http`] | the contents of URLs |
 //! | [`host`] | the evaluator's host with a store |
 //! | [`host_tools`] | the machine's own tools, as facts for nixlib |
+//! | [`unpack`] | archives |
 //! | [`sys`] | file trees that others may change while we look |
 //! | [`error`] | why an operation failed |
 
@@ -17,12 +20,15 @@ pub mod add;
 pub mod build;
 pub mod builtins;
 pub mod closure;
+pub mod codec;
 pub mod error;
 pub mod host;
 pub mod host_tools;
+pub mod http;
 pub mod local;
 pub mod store;
 pub mod sys;
+pub mod unpack;
 
 pub use builtins::BUILTINS;
 pub use closure::Closure;
