@@ -19,6 +19,7 @@ use crate::{
     ir::GlobalId,
     limits::{CancelToken, LimitKind, Limits},
     machine::{Global, Machine, Parts},
+    nix_tree,
     source::{Origin, SourceMap},
     stats::Stats,
     symbol::{Symbol, Symbols},
@@ -270,7 +271,10 @@ impl std::fmt::Debug for Engine {
 
 impl Engine {
     /// An engine with these options.
-    pub fn new(options: EngineOptions) -> Engine {
+    pub fn new(mut options: EngineOptions) -> Engine {
+        if !options.trees.iter().any(|tree| tree.name == nix_tree::NAME) {
+            options.trees.push(nix_tree::TREE);
+        }
         let symbols = Arc::new(Symbols::default());
         let sym = |name: &str| symbols.intern(name.as_bytes());
         let names = Names {
@@ -421,9 +425,13 @@ impl EngineInner {
         }
         let name = self.options.trees.get(path.accessor.0 as usize - 1).map_or("?", |t| t.name);
         let mut text = format!("<{name}").into_bytes();
-        text.push(b'>');
-        if path.text != b"/" {
-            text.extend_from_slice(&path.text);
+        let below = if path.text == b"/" { &[][..] } else { &path.text[..] };
+        if name == nix_tree::NAME {
+            text.extend_from_slice(below);
+            text.push(b'>');
+        } else {
+            text.push(b'>');
+            text.extend_from_slice(below);
         }
         text
     }

@@ -20,6 +20,7 @@ pub mod host;
 pub mod ir;
 pub mod limits;
 pub mod machine;
+mod nix_tree;
 pub mod regex;
 pub mod resolve;
 pub mod source;

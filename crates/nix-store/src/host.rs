@@ -372,8 +372,17 @@ impl Host for StoreHost {
                     path: self.store_dir.display(path),
                     needed_by: None,
                 })),
-                (DerivingPath::Built { .. }, _) => {
-                    Err(HostError::refused("building during evaluation"))
+                (DerivingPath::Built { drv, .. }, store) => {
+                    // What is wrong first: a derivation that was only computed cannot be built anyway.
+                    let valid = match store {
+                        Some(store) => store.is_valid(drv)?,
+                        None => false,
+                    };
+                    if valid {
+                        return Err(HostError::refused("building during evaluation"));
+                    }
+                    let path = self.store_dir.display(drv);
+                    Err(StoreError::NotValid { path, needed_by: None }.into())
                 }
             })
             .collect()

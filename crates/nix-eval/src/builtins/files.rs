@@ -6,7 +6,7 @@ use crate::{
     host::FileType,
     machine::Machine,
     source::Origin,
-    value::{ContextElement, ContextId, Value, View},
+    value::{ContextBuilder, ContextElement, ContextId, Value, View},
 };
 
 pub(super) const FILES: &[Builtin] = &[
@@ -77,7 +77,26 @@ pub(super) const FILES: &[Builtin] = &[
         }],
         run: Run::Two(scoped_import),
     },
+    Builtin {
+        name: "toPath",
+        params: &["s"],
+        doc: "The absolute path *s* as a canonical string. Old; `/. + s` gives a path.",
+        examples: &[
+            Example { source: r#"builtins.toPath "/a//b/../c/""#, shows: "\"/a/c\"" },
+            Example {
+                source: r#"builtins.toPath "a""#,
+                shows: "error: string 'a' doesn't represent an absolute path",
+            },
+        ],
+        run: Run::One(to_path),
+    },
 ];
+
+fn to_path(m: &mut Machine, path: Value) -> Result<Value, Error> {
+    let mut context = ContextBuilder::new();
+    let path = m.coerce_to_path(path, &mut context)?;
+    Ok(m.new_string(&m.path_text(&path), context.finish()))
+}
 
 fn get_env(m: &mut Machine, name: Value) -> Result<Value, Error> {
     let name = m.force_string_no_context(name, "the argument of 'builtins.getEnv'")?;

@@ -48,3 +48,45 @@ pub const ALL: &[&[Builtin]] = &[
     versions::VERSIONS,
     xml::XML,
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, sync::Arc};
+
+    use super::ALL;
+    use crate::{Engine, EngineOptions, Show, host::FsHost};
+
+    #[test]
+    fn examples_show_what_they_say() {
+        let mut wrong = Vec::new();
+        for example in ALL.iter().copied().flatten().flat_map(|builtin| builtin.examples) {
+            let mut options = EngineOptions::default();
+            options.host = Arc::new(FsHost::whole().clock(1).for_system("x86_64-linux"));
+            let evaluator = Engine::new(options).evaluator();
+            let shown = evaluator
+                .eval(example.source, "string", b"/pwd")
+                .and_then(|value| value.show(Show::Deep))
+                .map(|text| String::from_utf8_lossy(&text).into_owned())
+                .unwrap_or_else(|e| format!("error: {}", e.message()));
+            if shown != example.shows {
+                wrong.push(format!(
+                    "{}\n  says  {}\n  shows {shown}",
+                    example.source, example.shows
+                ));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn records_are_complete_and_unique() {
+        let mut names = BTreeSet::new();
+        for builtin in ALL.iter().copied().flatten() {
+            let name = builtin.name;
+            assert!(names.insert(name), "{name} is there twice");
+            assert_eq!(builtin.params.len(), builtin.run.arity(), "parameters of {name}");
+            assert!(builtin.doc.ends_with('.'), "the text of {name} has no full stop");
+            assert!(!builtin.examples.is_empty(), "{name} has no example");
+        }
+    }
+}

@@ -242,15 +242,6 @@ fn to_string(m: &mut Machine, v: Value) -> Result<Value, Error> {
     Ok(coerce(m, v, Coerce::TO_STRING)?.value())
 }
 
-/// The name of a store output or similar given as a string without context, as UTF-8.
-pub(super) fn plain_text(m: &mut Machine, v: Value, what: &str) -> Result<String, Error> {
-    let s = m.force_string_no_context(v, what)?;
-    match std::str::from_utf8(s.bytes()) {
-        Ok(text) => Ok(text.to_owned()),
-        Err(_) => Err(error::argument(format!("{what} is not valid UTF-8: '{}'", s.to_text()))),
-    }
-}
-
 /// A string without context.
 pub(super) fn bytes_value(m: &mut Machine, bytes: &[u8]) -> Value {
     m.new_string(bytes, ContextId::NONE)

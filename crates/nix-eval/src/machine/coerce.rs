@@ -37,8 +37,8 @@ impl Coerce {
 /// What is left to do while a list is coerced.
 enum Todo {
     Value(Value),
-    /// A space, if something follows it.
-    Space,
+    /// A space, unless this element is an empty list.
+    SpaceAfter(Value),
 }
 
 impl Machine {
@@ -123,8 +123,11 @@ impl Machine {
         while let Some(next) = todo.pop() {
             self.poll()?;
             let v = match next {
-                Todo::Space => {
-                    out.push(b' ');
+                Todo::SpaceAfter(item) => {
+                    // COMPAT: no separator after an element that is an empty list.
+                    if !item.as_list().is_some_and(|l| l.is_empty()) {
+                        out.push(b' ');
+                    }
                     continue;
                 }
                 Todo::Value(v) => self.force(v)?,
@@ -135,10 +138,9 @@ impl Machine {
                 self.check_string_len(out.len() as u64)?;
                 continue;
             };
-            // COMPAT: no separator after an element that is an empty list.
             for (i, &item) in items.as_slice().iter().enumerate().rev() {
                 if i + 1 < items.len() {
-                    todo.push(Todo::Space);
+                    todo.push(Todo::SpaceAfter(item));
                 }
                 todo.push(Todo::Value(item));
             }

@@ -12,3 +12,6 @@ use nix_eval::builtins::Builtin;
 
 /// All tables, for `EngineOptions::builtins`.
 pub const BUILTINS: &[&[Builtin]] = &[derivation::DERIVATION, path::PATH, to_file::TO_FILE];
+
+#[cfg(test)]
+mod tests;
