@@ -13,6 +13,7 @@
 //! | [`host`] | the evaluator's host with a store |
 //! | [`host_tools`] | the machine's own tools, as facts for nixlib |
 //! | [`unpack`] | archives |
+//! | [`realise`] | what has to be built, and building it |
 //! | [`sys`] | file trees that others may change while we look |
 //! | [`error`] | why an operation failed |
 
@@ -26,6 +27,7 @@ pub mod host;
 pub mod host_tools;
 pub mod http;
 pub mod local;
+pub mod realise;
 pub mod store;
 pub mod sys;
 pub mod unpack;

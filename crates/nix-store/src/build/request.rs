@@ -265,8 +265,8 @@ impl Decoder<'_> {
 pub(crate) enum Answer {
     /// The builder could not be started; a sentence.
     SetupFailed(String),
-    /// An internal builder returned an error; a sentence.
-    InternalFailed(String),
+    /// The program could not be executed, or an internal builder returned an error; a sentence.
+    BuilderFailed(String),
     /// The builder ended with this wait status, and nothing of it is left running.
     Ended(i32),
 }
@@ -280,7 +280,7 @@ impl Answer {
                 e.number(0);
                 e.bytes(text.as_bytes());
             }
-            Answer::InternalFailed(text) => {
+            Answer::BuilderFailed(text) => {
                 e.number(1);
                 e.bytes(text.as_bytes());
             }
@@ -301,7 +301,7 @@ impl Answer {
         buffer.drain(..buffer.len() - rest);
         Some(match kind {
             0 => Answer::SetupFailed(String::from_utf8_lossy(&bytes).into_owned()),
-            1 => Answer::InternalFailed(String::from_utf8_lossy(&bytes).into_owned()),
+            1 => Answer::BuilderFailed(String::from_utf8_lossy(&bytes).into_owned()),
             _ => Answer::Ended(i32::from_le_bytes(bytes.try_into().ok()?)),
         })
     }

@@ -2,5 +2,7 @@
 
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
+pub(crate) mod plan;
 pub(crate) mod seccomp;
+pub mod shell;
 pub(crate) mod system;

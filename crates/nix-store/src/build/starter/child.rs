@@ -18,9 +18,9 @@ pub(super) fn run(request: &Request, builders: &InternalBuilders, mut socket: Un
         Err(text) => Answer::SetupFailed(text),
         Ok(()) if request.internal => match run_internal(request, builders) {
             Ok(()) => system::exit_now(0),
-            Err(text) => Answer::InternalFailed(text),
+            Err(text) => Answer::BuilderFailed(text),
         },
-        Ok(()) => Answer::SetupFailed(exec(request)),
+        Ok(()) => Answer::BuilderFailed(exec(request)),
     };
     let _ = socket.write_all(&answer.encode());
     system::exit_now(1)
