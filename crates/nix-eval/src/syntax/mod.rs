@@ -2,7 +2,7 @@
 //!
 //! [`read`] is the hot path: a byte lexer and an operator-precedence parser fill a flat arena, then
 //! [`crate::resolve`] turns it into the machine's form. The verdict about a text is always its verdict;
-//! what lies in `tree` only explains and prints.
+//! what lies in [`tree`] only explains and prints.
 
 pub(crate) mod ast;
 pub(crate) mod depth;
@@ -11,6 +11,7 @@ mod lexer;
 pub(crate) mod names;
 mod options;
 mod parser;
+pub mod tree;
 
 pub use error::{SyntaxError, SyntaxErrorKind};
 pub use options::{DEFAULT_MAX_DEPTH, Features, Lint, ReadOptions};

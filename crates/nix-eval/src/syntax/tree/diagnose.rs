@@ -1,0 +1,136 @@
+//! Several mistakes in one answer, from rnix, in plain words.
+//!
+//! rnix names kinds of tokens and cascades; its errors are translated, those at one place are one, and what
+//! follows from a bracket that is never closed is dropped.
+
+use rnix::{ParseError, SyntaxKind};
+
+use super::gate;
+use crate::{
+    source::Span,
+    syntax::{SyntaxError, SyntaxErrorKind},
+};
+
+/// How many mistakes are shown besides the first.
+const MAX_MISTAKES: usize = 5;
+/// Native stack for rnix, which has a limit of its own for only one of its recursions; the gate bounds the
+/// others.
+const STACK: usize = 16 * 1024 * 1024;
+
+/// The mistakes that a recovering parser sees in a text, in order of position. Empty if it sees none, or must
+/// not read the text. Costs up to the square of nesting; ask only after [`crate::syntax::read`] has refused.
+pub fn diagnose(text: &[u8]) -> Vec<SyntaxError> {
+    let Some(text) = gate::admit(text) else { return Vec::new() };
+    let errors = stacker::grow(STACK, || rnix::Root::parse(text).errors().to_vec());
+    let mut mistakes: Vec<SyntaxError> =
+        errors.iter().filter_map(|error| translate(text, error)).collect();
+    mistakes.sort_by_key(|mistake| mistake.span);
+    // One mistake makes several errors on its line; the first of them says most.
+    let mut seen_line = usize::MAX;
+    mistakes.retain(|mistake| {
+        let line =
+            text.as_bytes()[..mistake.span.start as usize].iter().filter(|&&b| b == b'\n').count();
+        std::mem::replace(&mut seen_line, line) != line
+    });
+    mistakes
+}
+
+/// The mistakes of [`diagnose`] that lie on lines after the one of `first`.
+pub fn mistakes_after(text: &[u8], first: &SyntaxError) -> Vec<SyntaxError> {
+    if !matches!(first.kind, SyntaxErrorKind::Syntax | SyntaxErrorKind::Duplicate) {
+        return Vec::new();
+    }
+    let from = (first.span.start as usize).min(text.len());
+    // What another place of the first error explains is not a mistake of its own.
+    let explained = first.others.iter().map(|(span, _)| span.end as usize).max().unwrap_or(0);
+    let from = from.max(explained.min(text.len()));
+    let line_end = text[from..].iter().position(|&b| b == b'\n').map_or(text.len(), |n| from + n);
+    diagnose(text)
+        .into_iter()
+        .filter(|mistake| mistake.span.start as usize > line_end)
+        .take(MAX_MISTAKES)
+        .collect()
+}
+
+fn translate(text: &str, error: &ParseError) -> Option<SyntaxError> {
+    let make = |range: &rnix::TextRange, message: String| {
+        let span = Span { start: range.start().into(), end: range.end().into() };
+        Some(SyntaxError::new(SyntaxErrorKind::Syntax, span, message))
+    };
+    match error {
+        ParseError::Unexpected(range) => {
+            make(range, format!("{} cannot stand here", quote(text, range)))
+        }
+        ParseError::UnexpectedExtra(range) => match &text[range.start().into()..range.end().into()]
+        {
+            closer @ ("}" | "]" | ")") => make(range, format!("'{closer}' closes nothing")),
+            _ => make(range, format!("{} comes after the end of the program", quote(text, range))),
+        },
+        ParseError::UnexpectedWanted(_, range, wanted) => {
+            let found = quote(text, range);
+            match wants(wanted) {
+                Some(wanted) => make(range, format!("expected {wanted}, but found {found}")),
+                None => make(range, format!("{found} cannot stand here")),
+            }
+        }
+        ParseError::UnexpectedDoubleBind(range) => {
+            make(range, "the whole argument is named twice".into())
+        }
+        ParseError::DuplicatedArgs(range, name) => {
+            make(range, format!("duplicate formal function argument '{name}'"))
+        }
+        // These follow from something that is open, which the first error names.
+        ParseError::UnexpectedEOF
+        | ParseError::UnexpectedEOFWanted(_)
+        | ParseError::RecursionLimitExceeded => None,
+        _ => None,
+    }
+}
+
+/// The source at a range, short, in quotes.
+fn quote(text: &str, range: &rnix::TextRange) -> String {
+    let text = text[range.start().into()..range.end().into()].trim();
+    let line = text.lines().next().unwrap_or("");
+    match line.char_indices().nth(30) {
+        Some((cut, _)) => format!("'{}…'", &line[..cut]),
+        None if line.len() < text.len() => format!("'{line}…'"),
+        None => format!("'{line}'"),
+    }
+}
+
+/// A list of kinds in words; `None` if it says nothing.
+fn wants(kinds: &[SyntaxKind]) -> Option<String> {
+    let mut words: Vec<&str> = kinds.iter().filter_map(|&kind| word(kind)).collect();
+    words.dedup();
+    match words.len() {
+        0 => None,
+        1..=3 => Some(words.join(" or ")),
+        _ => Some("something else".into()),
+    }
+}
+
+fn word(kind: SyntaxKind) -> Option<&'static str> {
+    Some(match kind {
+        SyntaxKind::TOKEN_SEMICOLON => "';'",
+        SyntaxKind::TOKEN_ASSIGN => "'='",
+        SyntaxKind::TOKEN_COLON => "':'",
+        SyntaxKind::TOKEN_COMMA => "','",
+        SyntaxKind::TOKEN_DOT => "'.'",
+        SyntaxKind::TOKEN_AT => "'@'",
+        SyntaxKind::TOKEN_QUESTION => "'?'",
+        SyntaxKind::TOKEN_ELLIPSIS => "'...'",
+        SyntaxKind::TOKEN_L_BRACE => "'{'",
+        SyntaxKind::TOKEN_R_BRACE => "'}'",
+        SyntaxKind::TOKEN_L_BRACK => "'['",
+        SyntaxKind::TOKEN_R_BRACK => "']'",
+        SyntaxKind::TOKEN_L_PAREN => "'('",
+        SyntaxKind::TOKEN_R_PAREN => "')'",
+        SyntaxKind::TOKEN_INTERPOL_END => "'}'",
+        SyntaxKind::TOKEN_IDENT => "a name",
+        SyntaxKind::TOKEN_IN => "'in'",
+        SyntaxKind::TOKEN_THEN => "'then'",
+        SyntaxKind::TOKEN_ELSE => "'else'",
+        SyntaxKind::TOKEN_STRING_END => "the end of the string",
+        _ => return None,
+    })
+}
