@@ -229,6 +229,35 @@ pub struct FetchRequest {
     pub unpack: bool,
     /// What it must hash to.
     pub hash: Option<Hash>,
+    /// The URL is that of a git repository, and this of it is wanted.
+    pub git: Option<GitRequest>,
+}
+
+/// What is wanted of a git repository. The default is what its `HEAD` leads to; of a directory with a
+/// work tree, the files as they lie there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GitRequest {
+    /// A commit: 40 or 64 hexadecimal digits.
+    pub rev: Option<String>,
+    /// A branch, or a full name that begins with `refs/`.
+    pub reference: Option<String>,
+    /// Whether history may be missing; then it is not counted.
+    pub shallow: bool,
+    /// Whether to fetch all references, to find the commit in any.
+    pub all_refs: bool,
+}
+
+/// What is known of a tree that came from a git repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GitFacts {
+    /// The commit, in hexadecimal digits; for a dirty tree the one it was changed from, if there is one.
+    pub rev: Option<String>,
+    /// Whether the tree differs from the commit.
+    pub is_dirty: bool,
+    /// How many commits lead to it; `None` if that was not counted.
+    pub n_commits: Option<u64>,
+    /// When it was committed, in seconds since 1970.
+    pub last_modified: i64,
 }
 
 /// What a fetcher brought.
@@ -238,6 +267,8 @@ pub struct Fetched {
     pub path: StorePath,
     /// Its hash.
     pub hash: Hash,
+    /// Answers [`FetchRequest::git`].
+    pub git: Option<GitFacts>,
 }
 
 /// Something an evaluation says to its user.

@@ -9,6 +9,7 @@
 //! | [`closure`] | what some roots need, in order, with sizes |
 //! | [`builtins`] | builtins that need a store |
 //! | [`build`] | one derivation: sandbox, environment, outputs |
+//! | [`fetch`] | files, archives and repositories from elsewhere become objects |
 //! | [`http`] | the contents of URLs |
 //! | [`host`] | the evaluator's host with a store |
 //! | [`host_tools`] | the machine's own tools, as facts for nixlib |
@@ -23,6 +24,7 @@ pub mod builtins;
 pub mod closure;
 pub mod codec;
 pub mod error;
+pub mod fetch;
 pub mod host;
 pub mod host_tools;
 pub mod http;

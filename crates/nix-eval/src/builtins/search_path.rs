@@ -127,7 +127,8 @@ fn entry_base(m: &mut Machine, path: Value) -> Result<Option<NixPath>, Error> {
     let text = text.to_text();
     m.realise_context(context.finish())?;
     if let Some(url) = as_url(&text) {
-        let request = FetchRequest { url, name: "source".to_owned(), unpack: true, hash: None };
+        let request =
+            FetchRequest { url, name: "source".to_owned(), unpack: true, hash: None, git: None };
         let host = m.host_arc();
         return match host.fetch(&request, &m.host_cx()) {
             Ok(fetched) => {

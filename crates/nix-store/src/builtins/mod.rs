@@ -4,6 +4,7 @@
 
 mod attributes;
 mod derivation;
+mod fetch;
 mod path;
 mod session;
 mod to_file;
@@ -11,7 +12,8 @@ mod to_file;
 use nix_eval::builtins::Builtin;
 
 /// All tables, for `EngineOptions::builtins`.
-pub const BUILTINS: &[&[Builtin]] = &[derivation::DERIVATION, path::PATH, to_file::TO_FILE];
+pub const BUILTINS: &[&[Builtin]] =
+    &[derivation::DERIVATION, fetch::FETCH, path::PATH, to_file::TO_FILE];
 
 #[cfg(test)]
 mod tests;
