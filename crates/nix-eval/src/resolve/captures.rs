@@ -148,6 +148,14 @@ impl Resolver<'_> {
             }
             level -= 1;
         };
+        // Past the budget the walk stops at its next step, and what is made until then is not used.
+        let steps = self.level - level;
+        self.captures_left = self.captures_left.saturating_sub(steps);
+        // Many steps at once bring the next poll nearer.
+        self.countdown = self.countdown.saturating_sub(steps as u32 / 8).max(1);
+        if self.captures_left == 0 {
+            return place;
+        }
         while level < self.level {
             level += 1;
             place = Place::captured(self.bodies[level].push(cell, place));

@@ -31,6 +31,7 @@ impl Resolver<'_> {
         name: Option<Symbol>,
         unfilled: Option<Unfilled>,
     ) -> Result<NodeId, Fail> {
+        self.poll(id)?;
         let span = self.ast.span(id);
         match self.ast.node(id) {
             Expr::Const(index) => Ok(self.add(Node::Const(const_id(index)), span)),

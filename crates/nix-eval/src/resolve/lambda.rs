@@ -64,7 +64,7 @@ impl Resolver<'_> {
             _ => self.strict(code)?,
         };
         self.unbind(bindings);
-        self.end_body(body, root, span)?;
+        self.end_body(body, root);
         let id = LambdaId(self.out.lambdas.len() as u32);
         self.out.lambdas.push(Lambda { body, params, name, span });
         Ok(self.add(Node::Lambda(id), span))

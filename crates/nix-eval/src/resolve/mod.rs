@@ -170,6 +170,15 @@ impl Resolver<'_> {
         if !self.depth.enter() {
             return Err(too_deep(self.ast.span(id), self.options.max_depth));
         }
+        self.poll(id)?;
+        let result = on_growing_stack(|| self.strict_here(id));
+        self.depth.leave();
+        result
+    }
+
+    /// Counts a step, and stops if somebody asked for it or the program captures too much.
+    #[inline]
+    fn poll(&mut self, id: Id) -> Result<(), Fail> {
         self.countdown -= 1;
         if self.countdown == 0 {
             self.countdown = POLL_NODES;
@@ -177,9 +186,11 @@ impl Resolver<'_> {
                 return Err(self.stop(id, SyntaxErrorKind::Cancelled, "reading was cancelled"));
             }
         }
-        let result = on_growing_stack(|| self.strict_here(id));
-        self.depth.leave();
-        result
+        if self.captures_left == 0 {
+            let message = "nested functions refer to too many variables of those around them";
+            return Err(self.stop(id, SyntaxErrorKind::TooDeep, message));
+        }
+        Ok(())
     }
 
     /// A body that only evaluates `id`, made into a thunk.
@@ -187,7 +198,7 @@ impl Resolver<'_> {
         let span = self.ast.span(id);
         let body = self.begin_body();
         let root = self.strict(id)?;
-        self.end_body(body, root, span)?;
+        self.end_body(body, root);
         Ok(self.add(Node::Suspend(body), span))
     }
 
@@ -196,21 +207,10 @@ impl Resolver<'_> {
         Box::new(SyntaxError::new(kind, self.ast.span(id), message))
     }
 
-    fn end_body(&mut self, body: BodyId, root: NodeId, span: Span) -> Result<(), Fail> {
+    fn end_body(&mut self, body: BodyId, root: NodeId) {
         let captures = self.close_body();
-        self.captures_left = match self.captures_left.checked_sub(captures.len as usize) {
-            Some(left) => left,
-            None => {
-                return Err(Box::new(SyntaxError::new(
-                    SyntaxErrorKind::TooDeep,
-                    span,
-                    "nested functions refer to too many variables of those around them",
-                )));
-            }
-        };
         let n_locals = self.bodies[self.level + 1].n_locals;
         self.out.bodies[body.0 as usize] = Body { root, captures, n_locals };
-        Ok(())
     }
 }
 

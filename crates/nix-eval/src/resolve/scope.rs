@@ -180,6 +180,7 @@ impl Resolver<'_> {
                 self.place(cell)
             })
             .collect();
+        self.captures_left = self.captures_left.saturating_sub(places.len());
         let at = self.out.extra.len() as u32;
         self.out.extra.push(n);
         self.out.extra.extend(places.iter().map(|place| place.0));

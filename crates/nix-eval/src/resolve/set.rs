@@ -200,7 +200,7 @@ impl Resolver<'_> {
         };
         let cache = self.new_cache();
         let root = self.add(Node::Select { base: subject, name, cache }, span);
-        self.end_body(body, root, span)?;
+        self.end_body(body, root);
         Ok(self.add(Node::Suspend(body), span))
     }
 }
