@@ -248,7 +248,7 @@ impl Fetcher {
         let path = self.fixed_path(expected, hash)?;
         self.store.add_temp_root(&path)?;
         let is_valid = self.store.is_valid(&path)?;
-        Ok(is_valid.then(|| Fetched { path, hash: *hash, git: None }))
+        Ok(is_valid.then_some(Fetched { path, hash: *hash, git: None }))
     }
 
     /// Checks the hash, then adds.

@@ -238,3 +238,80 @@ fn https_needs_certificates_and_checks_them() {
     let text = reason(missing, "https://localhost:1/");
     assert!(text.contains("/no/such/file") && text.contains("NIX_SSL_CERT_FILE"), "{text}");
 }
+
+/// A server of the system's `openssl` with a certificate for `localhost` signed by itself.
+struct TlsServer {
+    child: std::process::Child,
+    port: u16,
+    dir: tempfile::TempDir,
+}
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl TlsServer {
+    /// `None` if `openssl` is not installed.
+    fn start() -> Option<TlsServer> {
+        use std::process::{Command, Stdio};
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "secret text").unwrap();
+        let made = Command::new("openssl")
+            .current_dir(dir.path())
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+            ])
+            .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .args(["-keyout", "key.pem", "-out", "cert.pem"])
+            .output()
+            .ok()?;
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new("openssl")
+            .current_dir(dir.path())
+            .args(["s_server", "-WWW", "-quiet", "-key", "key.pem", "-cert", "cert.pem"])
+            .args(["-accept", &format!("127.0.0.1:{port}")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = TlsServer { child, port, dir };
+        for _ in 0..200 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Some(server);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("openssl does not listen");
+    }
+
+    fn trusting(&self) -> HttpSettings {
+        HttpSettings { ca_file: Some(self.dir.path().join("cert.pem")), ..HttpSettings::default() }
+    }
+}
+
+#[test]
+fn certificates_are_checked_for_signer_and_host() {
+    let Some(server) = TlsServer::start() else { return };
+    let url = format!("https://localhost:{}/file", server.port);
+    assert_eq!(Client::new(server.trusting()).get_bytes(&url).unwrap(), b"secret text");
+    let unknown = TlsServer::start().unwrap();
+    let text = reason(unknown.trusting(), &url);
+    assert!(
+        text.contains("certificate was not accepted") && text.contains("NIX_SSL_CERT_FILE"),
+        "{text}"
+    );
+    let text = reason(server.trusting(), &format!("https://127.0.0.1:{}/file", server.port));
+    assert!(text.contains("certificate was not accepted"), "{text}");
+}
