@@ -110,7 +110,7 @@ fn ask(bed: Bed, root: &Path, row: &Value) -> Result<(Answer, String), String> {
         .env("NIX_CONF_DIR", &conf)
         .env("NIX_STATE_DIR", root.join("var"))
         .env("NIX_LOG_DIR", root.join("log"));
-    command.args(["--error-format", "json"]);
+    command.args(["--error-format", "json", "--no-nixpkgs-fallback"]);
     match row["args"].as_array() {
         Some(args) => command.args(args.iter().filter_map(|a| a.as_str())),
         None => command.args(["--eval", "--strict"]),

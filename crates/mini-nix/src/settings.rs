@@ -54,6 +54,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row("max-jobs", Kind::Number, "1", "builds at the same time; 'auto' = number of processors"),
     row("max-silent-time", Kind::Number, "0", "seconds without output before a build is stopped; 0 = never"),
     row("nix-path", Kind::List, "", "search path for <...>"),
+    row("nixpkgs-fallback", Kind::Bool, "true", "whether <nixpkgs> means the built-in nixlib when nothing else provides it"),
     row("pure-eval", Kind::Bool, "false", "no environment, clock, or files that are not pinned"),
     row("restrict-eval", Kind::Bool, "false", "only files below the search path"),
     row("sandbox", Kind::Text, "true", "true, relaxed or false"),

@@ -73,6 +73,8 @@ pub struct EngineOptions {
     pub search_path: Vec<SearchPathEntry>,
     /// Embedded trees. Tree number `n` is accessor `n + 1`.
     pub trees: Vec<Tree>,
+    /// Whether `<nixpkgs>` falls back to the embedded tree `nixlib` when the search path does not have it.
+    pub use_nixlib: bool,
     /// Whether nothing of the surroundings may be seen.
     pub pure_eval: bool,
     /// Whether only the search path may be read.
@@ -103,6 +105,7 @@ impl Default for EngineOptions {
             host: Arc::new(NoHost),
             search_path: Vec::new(),
             trees: Vec::new(),
+            use_nixlib: true,
             pure_eval: false,
             restrict_eval: false,
             allowed_paths: Vec::new(),
@@ -310,8 +313,15 @@ impl Engine {
             let id = GlobalId(kinds.len() as u32);
             kinds.push(GlobalKind::Builtin(i));
             let name = entry.builtin.name;
-            builtin_names.insert(sym(name), id);
-            let global = if BARE.contains(&name) { sym(name) } else { sym(&format!("__{name}")) };
+            // Those that begin with an underscore belong to embedded trees and are not in `builtins`.
+            if !name.starts_with('_') {
+                builtin_names.insert(sym(name), id);
+            }
+            let global = if BARE.contains(&name) || name.starts_with('_') {
+                sym(name)
+            } else {
+                sym(&format!("__{name}"))
+            };
             global_names.insert(global, id);
         }
         let find_file = builtin_names.get(&sym("findFile")).copied();
@@ -706,9 +716,17 @@ impl Evaluator {
     /// # Errors
     /// When the text is no program, or its evaluation fails.
     pub fn eval(&self, text: &str, name: &str, base_dir: &[u8]) -> Result<Handle, Error> {
+        self.eval_bytes(text.as_bytes(), name, base_dir)
+    }
+
+    /// As [`Evaluator::eval`], for a text that need not be UTF-8.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn eval_bytes(&self, text: &[u8], name: &str, base_dir: &[u8]) -> Result<Handle, Error> {
         let base_dir = crate::value::canonicalise(base_dir);
         let origin = Origin::Text(name.into());
-        self.handle(|m| m.eval_text(text.as_bytes(), origin, &base_dir, None))
+        self.handle(|m| m.eval_text(text, origin, &base_dir, None))
     }
 
     /// As [`Evaluator::eval`], with the attributes of `scope` as further variables.

@@ -278,6 +278,8 @@ pub enum TraceEvent<'a> {
     Trace(&'a [u8]),
     /// `builtins.warn` and warnings of our own.
     Warning(&'a [u8]),
+    /// Worth knowing, once.
+    Note(&'a [u8]),
 }
 
 /// The outside world. Every method has a default that refuses.
@@ -515,7 +517,7 @@ impl Host for MemoryHost {
     }
 
     fn trace(&self, event: &TraceEvent<'_>) {
-        let (TraceEvent::Trace(text) | TraceEvent::Warning(text)) = event;
+        let (TraceEvent::Trace(text) | TraceEvent::Warning(text) | TraceEvent::Note(text)) = event;
         self.traces.lock().unwrap_or_else(|e| e.into_inner()).push(text.to_vec());
     }
 }

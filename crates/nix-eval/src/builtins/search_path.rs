@@ -97,6 +97,9 @@ pub fn find_file(m: &mut Machine, list: Value, name: &[u8]) -> Result<Value, Err
         let text = crate::value::canonicalise(&name[3..]);
         return Ok(m.new_path(&NixPath { accessor: tree, text }));
     }
+    if let Some(found) = in_nixlib(m, name) {
+        return Ok(found);
+    }
     let name = String::from_utf8_lossy(name);
     Err(if m.options().pure_eval {
         error::thrown(format!(
@@ -107,6 +110,26 @@ pub fn find_file(m: &mut Machine, list: Value, name: &[u8]) -> Result<Value, Err
             "file '{name}' was not found in the Nix search path (add it using $NIX_PATH or -I)"
         ))
     })
+}
+
+/// The embedded tree: always as `<nixlib>`, and as `<nixpkgs>` when nothing else provides that.
+fn in_nixlib(m: &mut Machine, name: &[u8]) -> Option<Value> {
+    let tree = m.tree_named("nixlib")?;
+    let (is_nixpkgs, below) = match (rest(b"nixlib", name), rest(b"nixpkgs", name)) {
+        (Some(below), _) => (false, below),
+        (None, Some(below)) if m.options().use_nixlib => (true, below),
+        _ => return None,
+    };
+    let mut text = b"/".to_vec();
+    text.extend_from_slice(below);
+    let found = NixPath { accessor: tree, text: crate::value::canonicalise(&text) };
+    if !matches!(m.metadata(&found, true), Ok(Some(_))) {
+        return None;
+    }
+    if is_nixpkgs {
+        m.note(b"<nixpkgs> is not set; using the built-in nixlib (see docs/nixlib.md)");
+    }
+    Some(m.new_path(&found))
 }
 
 fn below(base: &NixPath, rest: &[u8]) -> NixPath {

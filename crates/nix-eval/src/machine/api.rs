@@ -393,6 +393,11 @@ impl Machine {
         self.host().trace(&TraceEvent::Trace(text));
     }
 
+    /// Says something worth knowing once.
+    pub fn note(&self, text: &[u8]) {
+        self.host().trace(&TraceEvent::Note(text));
+    }
+
     /// Says a warning.
     pub fn warn(&self, text: &[u8]) {
         self.host().trace(&TraceEvent::Warning(text));

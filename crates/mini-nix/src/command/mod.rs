@@ -1,0 +1,3 @@
+//! Commands known only as `mini-nix NAME`.
+
+pub(crate) mod eval;

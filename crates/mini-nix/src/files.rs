@@ -1,0 +1,79 @@
+//! What the operands of an evaluating command mean: files, expressions, `<x>`, standard input.
+
+use std::io::Read;
+
+use clap::ArgMatches;
+use nix_eval::{Handle, host::NixPath, value::Value};
+
+use crate::{args, exit::Failure, open::{self, Session}};
+
+/// Evaluates the operands of a call, one handle each, in order.
+///
+/// # Errors
+/// What the evaluation says.
+pub(crate) fn roots(
+    session: &Session,
+    matches: &ArgMatches,
+    default: &str,
+) -> Result<Vec<Handle>, Failure> {
+    let mut words = args::many(matches, "files");
+    if words.is_empty() {
+        words.push(default.to_owned());
+    }
+    let is_expression = matches.get_flag("expr");
+    words.iter().map(|word| root(session, word, is_expression)).collect()
+}
+
+fn root(session: &Session, word: &str, is_expression: bool) -> Result<Handle, Failure> {
+    let evaluator = &session.evaluator;
+    let fail = |e| session.failure(&e);
+    if word == "-" {
+        let mut text = Vec::new();
+        std::io::stdin().read_to_end(&mut text)?;
+        let directory = open::working_directory();
+        return evaluator.eval_bytes(&text, "(stdin)", &directory).map_err(fail);
+    }
+    if is_expression {
+        let directory = open::working_directory();
+        return evaluator.eval_bytes(word.as_bytes(), "(string)", &directory).map_err(fail);
+    }
+    let path = path_of(session, word)?;
+    evaluator.import(&path).map_err(fail)
+}
+
+/// The path that a word names: a file, or `<x>` of the search path.
+///
+/// # Errors
+/// A lookup without a hit.
+pub(crate) fn path_of(session: &Session, word: &str) -> Result<NixPath, Failure> {
+    let Some(name) = word.strip_prefix('<').and_then(|w| w.strip_suffix('>')) else {
+        return Ok(open::nix_path(std::path::Path::new(word)));
+    };
+    let found = session.evaluator.with_machine(|m| {
+        let list = m.builtin("nixPath").unwrap_or(Value::EMPTY_LIST);
+        let found = nix_eval::builtins::find_file(m, list, name.as_bytes())?;
+        m.coerce_to_real_path(found)
+    });
+    found.map_err(|e| session.failure(&e))
+}
+
+/// The arguments of `--arg` and `--argstr`, by name.
+///
+/// # Errors
+/// An expression that does not parse.
+pub(crate) fn arguments(
+    session: &Session,
+    matches: &ArgMatches,
+) -> Result<Vec<(String, Handle)>, Failure> {
+    let directory = open::working_directory();
+    let mut all = Vec::new();
+    for (name, text) in args::pairs(matches, "arg") {
+        let value = session.evaluator.eval_bytes(text.as_bytes(), "(string)", &directory);
+        all.push((name, value.map_err(|e| session.failure(&e))?));
+    }
+    for (name, text) in args::pairs(matches, "argstr") {
+        let value = session.evaluator.handle(|m| Ok(m.new_text(&text)));
+        all.push((name, value.map_err(|e| session.failure(&e))?));
+    }
+    Ok(all)
+}

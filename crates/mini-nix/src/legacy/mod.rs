@@ -1,0 +1,5 @@
+//! Commands named as in C++ Nix.
+
+pub(crate) mod build;
+pub(crate) mod instantiate;
+pub(crate) mod store;

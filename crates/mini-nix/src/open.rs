@@ -1,0 +1,271 @@
+//! From settings to a store, a host and an evaluator.
+
+use std::{
+    io::IsTerminal,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use clap::ArgMatches;
+use nix_eval::{
+    Engine, EngineOptions, Evaluator, SearchPathEntry,
+    error::{Error, Style},
+    host::{FsHost, NixPath, TraceEvent},
+};
+use nix_formats::store_path::StoreDir;
+use nix_store::{
+    LocalStore, StoreConfig,
+    build::InternalBuilders,
+    host::{StoreHost, StoreHostOptions},
+};
+
+use crate::{args, exit::Failure, settings::Settings};
+
+/// The builders inside the program: those of stores, and that of images.
+pub(crate) fn builders() -> InternalBuilders {
+    InternalBuilders::standard().with(docker_tools::BUILDERS)
+}
+
+/// Becomes the process that runs a build, if this process was started as one.
+pub(crate) fn start_if_asked() {
+    nix_store::build::starter::run_if_asked(&builders());
+}
+
+/// A command's surroundings.
+pub(crate) struct Session {
+    pub(crate) settings: Settings,
+    pub(crate) store: Option<Arc<LocalStore>>,
+    pub(crate) host: Arc<StoreHost>,
+    pub(crate) evaluator: Evaluator,
+    json_errors: bool,
+}
+
+/// The settings of a call, with what there was to warn about said.
+pub(crate) fn settings(matches: &ArgMatches) -> Result<Settings, Failure> {
+    let settings = args::settings(matches)?;
+    for warning in &settings.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(settings)
+}
+
+/// Whether the store is one that holds nothing and writes nothing.
+fn is_dummy(settings: &Settings) -> bool {
+    let remote = std::env::var("NIX_REMOTE").unwrap_or_default();
+    let named = settings.text("store");
+    named.starts_with("dummy:") || (named == "auto" && remote.starts_with("dummy:"))
+}
+
+/// Opens the store that the settings name; `None` for `dummy://`.
+///
+/// # Errors
+/// A store that cannot be opened or made.
+pub(crate) fn store(settings: &Settings) -> Result<Option<Arc<LocalStore>>, Failure> {
+    if is_dummy(settings) {
+        return Ok(None);
+    }
+    let environment = |name: &str| std::env::var_os(name);
+    let config = match settings.text("store") {
+        "auto" => StoreConfig::default_for(&environment),
+        text => StoreConfig::parse(text, &environment),
+    };
+    let config = config.map_err(Failure::new)?;
+    LocalStore::open(config).map(|store| Some(Arc::new(store))).map_err(Failure::new)
+}
+
+/// What evaluation may do to the store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writes {
+    /// Add sources and derivations.
+    Yes,
+    /// Compute paths only; the store is not even opened.
+    No,
+}
+
+impl Session {
+    /// Opens what an evaluating command needs.
+    ///
+    /// # Errors
+    /// Bad settings, a store that cannot be opened.
+    pub(crate) fn open(matches: &ArgMatches, writes: Writes) -> Result<Session, Failure> {
+        let settings = settings(matches)?;
+        let wants_store = writes == Writes::Yes && !matches.get_flag("readonly-mode");
+        let store = if wants_store { store(&settings)? } else { None };
+        let writes = wants_store && store.is_some();
+        let store_dir = match std::env::var("NIX_STORE_DIR") {
+            Ok(dir) => StoreDir::new(&dir).map_err(|e| Failure::new(format!("NIX_STORE_DIR: {e}")))?,
+            Err(_) => StoreDir::default(),
+        };
+        let trees = vec![nix_store::nixlib::TREE];
+        let now = std::time::SystemTime::now();
+        let now = now.duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let environment = std::env::vars_os().map(|(name, value)| {
+            use std::os::unix::ffi::OsStringExt;
+            (name.to_string_lossy().into_owned(), value.into_vec())
+        });
+        let pure = settings.bool("pure-eval") && !matches.get_flag("impure");
+        let mut files = FsHost::whole().env(environment);
+        if !pure {
+            files = files.clock(now as i64).for_system(settings.text("system"));
+        }
+        let host = Arc::new(StoreHost::new(StoreHostOptions {
+            files,
+            store: store.clone(),
+            store_dir,
+            writes,
+            trees: trees.clone(),
+            listen: Some(Box::new(listener())),
+            ..StoreHostOptions::new()
+        }));
+        let mut options = EngineOptions::default();
+        options.builtins = nix_store::builtins::BUILTINS.to_vec();
+        options.host = host.clone();
+        options.search_path = search_path(&settings, &args::many(matches, "include"));
+        options.trees = trees;
+        options.pure_eval = pure;
+        options.restrict_eval = settings.bool("restrict-eval");
+        options.allowed_uris = settings.list("allowed-uris");
+        options.allow_import_from_derivation = settings.bool("allow-import-from-derivation");
+        options.features = settings.list("experimental-features").into_iter().collect();
+        options.trace_verbose = settings.bool("trace-verbose");
+        options.use_nixlib = settings.bool("nixpkgs-fallback");
+        options.abort_on_warn = std::env::var("NIX_ABORT_ON_WARN")
+            .is_ok_and(|v| matches!(v.as_str(), "1" | "yes" | "true"));
+        options.limits.call_depth = settings.number("max-call-depth").try_into().unwrap_or(u32::MAX);
+        if options.restrict_eval {
+            let roots = options.search_path.iter().map(|e| e.path.clone().into_bytes());
+            options.allowed_paths = roots.collect();
+        }
+        let evaluator = Engine::new(options).evaluator();
+        let json_errors =
+            matches.get_one::<String>("error-format").is_some_and(|format| format == "json");
+        Ok(Session { settings, store, host, evaluator, json_errors })
+    }
+
+    /// An evaluation error as a failure of the command.
+    pub(crate) fn failure(&self, error: &Error) -> Failure {
+        let report = error.report();
+        let text = if self.json_errors {
+            report.to_json()
+        } else {
+            let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let style = Style { color, full_trace: self.settings.bool("show-trace") };
+            report.text(style).trim_end().to_owned()
+        };
+        Failure { code: 1, text }
+    }
+
+    /// The store, for commands that need one.
+    ///
+    /// # Errors
+    /// When the settings name a store that holds nothing.
+    pub(crate) fn need_store(&self) -> Result<&Arc<LocalStore>, Failure> {
+        self.store.as_ref().ok_or_else(|| {
+            Failure::new("this needs a store that can be written; give one with '--store DIR'")
+        })
+    }
+}
+
+/// Prints what evaluation says; the same warning only once.
+fn listener() -> impl Fn(&TraceEvent<'_>) + Send + Sync {
+    let said: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+    let is_terminal = std::io::stderr().is_terminal();
+    move |event| {
+        let (kind, text) = match event {
+            TraceEvent::Trace(text) => ("trace", text),
+            TraceEvent::Warning(text) => ("evaluation warning", text),
+            TraceEvent::Note(text) => {
+                let mut said = said.lock().unwrap_or_else(|e| e.into_inner());
+                if said.iter().any(|old| old == text) {
+                    return;
+                }
+                said.push(text.to_vec());
+                ("note", text)
+            }
+        };
+        let text = String::from_utf8_lossy(text);
+        eprintln!("{kind}: {}", crate::printable(&text, is_terminal));
+    }
+}
+
+/// Entries of `-I`, then of `NIX_PATH` or the setting, then the default channels.
+fn search_path(settings: &Settings, includes: &[String]) -> Vec<SearchPathEntry> {
+    let mut texts: Vec<String> = includes.to_vec();
+    match std::env::var("NIX_PATH") {
+        _ if settings.is_set("nix-path") => texts.extend(settings.list("nix-path")),
+        Ok(path) => texts.extend(split_search_path(&path)),
+        Err(_) => {
+            let state = std::env::var("NIX_STATE_DIR").unwrap_or_else(|_| "/nix/var/nix".to_owned());
+            let home = std::env::var("HOME").unwrap_or_default();
+            let channels = format!("{state}/profiles/per-user/root/channels");
+            let defaults = [
+                (format!("{home}/.nix-defexpr/channels"), ""),
+                (format!("{channels}/nixpkgs"), "nixpkgs="),
+                (channels, ""),
+            ];
+            let exists = defaults.iter().filter(|(path, _)| std::path::Path::new(path).exists());
+            texts.extend(exists.map(|(path, prefix)| format!("{prefix}{path}")));
+        }
+    }
+    let mut entries: Vec<SearchPathEntry> =
+        texts.iter().map(|text| SearchPathEntry::parse(text)).collect();
+    for entry in &mut entries {
+        let is_url = entry.path.contains("://") || entry.path.starts_with("channel:");
+        if !is_url && !entry.path.starts_with('/') {
+            let absolute = std::path::absolute(&entry.path).unwrap_or_else(|_| PathBuf::from("/"));
+            entry.path = absolute.to_string_lossy().into_owned();
+        }
+    }
+    entries
+}
+
+/// Entries of `NIX_PATH`: colons part them, but not that of `scheme://`, `channel:` or `flake:`.
+fn split_search_path(text: &str) -> Vec<String> {
+    let mut entries = Vec::new();
+    let mut entry = String::new();
+    for part in text.split(':') {
+        let value = entry.rsplit('=').next().unwrap_or("");
+        let is_scheme = part.starts_with("//") && !value.is_empty()
+            || matches!(value, "channel" | "flake");
+        if is_scheme {
+            entry.push(':');
+            entry.push_str(part);
+        } else {
+            if !entry.is_empty() {
+                entries.push(std::mem::take(&mut entry));
+            }
+            entry.push_str(part);
+        }
+    }
+    if !entry.is_empty() {
+        entries.push(entry);
+    }
+    entries
+}
+
+/// The working directory as text, for expressions given as words.
+pub(crate) fn working_directory() -> Vec<u8> {
+    use std::os::unix::ffi::OsStringExt;
+    std::env::current_dir().map_or_else(|_| b"/".to_vec(), |d| d.into_os_string().into_vec())
+}
+
+/// An absolute path of the file system as a path of the language.
+pub(crate) fn nix_path(path: &std::path::Path) -> NixPath {
+    use std::os::unix::ffi::OsStrExt;
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    NixPath::root(nix_eval::value::canonicalise(absolute.as_os_str().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colons_of_addresses_do_not_part_entries() {
+        assert_eq!(split_search_path("a:b=c::/d"), ["a", "b=c", "/d"]);
+        assert_eq!(
+            split_search_path("nixpkgs=https://x/y.tar.gz:channel:z"),
+            ["nixpkgs=https://x/y.tar.gz", "channel:z"]
+        );
+    }
+}
