@@ -30,6 +30,7 @@ pub mod host_tools;
 pub mod http;
 pub mod local;
 pub mod realise;
+pub mod nixlib;
 pub mod store;
 pub mod sys;
 pub mod unpack;
