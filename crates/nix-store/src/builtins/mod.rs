@@ -17,3 +17,9 @@ pub const BUILTINS: &[&[Builtin]] =
 
 #[cfg(test)]
 mod tests;
+pub const BUILTINS: &[&[Builtin]] = &[
+    derivation::DERIVATION,
+    path::PATH,
+    to_file::TO_FILE,
+    crate::host_tools::BUILTINS,
+];
