@@ -17,7 +17,12 @@ pub(crate) fn common(name: &'static str, about: &'static str) -> Command {
         .no_binary_name(true)
         .disable_version_flag(true)
         .version(env!("CARGO_PKG_VERSION"))
-        .arg(Arg::new("version").long("version").action(ArgAction::Version).help("print the version"))
+        .arg(
+            Arg::new("version")
+                .long("version")
+                .action(ArgAction::Version)
+                .help("print the version"),
+        )
         .arg(
             Arg::new("verbose")
                 .short('v')
@@ -27,7 +32,11 @@ pub(crate) fn common(name: &'static str, about: &'static str) -> Command {
         )
         .arg(Arg::new("quiet").long("quiet").action(ArgAction::Count).help("say less"))
         .arg(flag("debug", "say everything").long("debug"))
-        .arg(flag("no-build-output", "do not show what builders print").short('Q').long("no-build-output"))
+        .arg(
+            flag("no-build-output", "do not show what builders print")
+                .short('Q')
+                .long("no-build-output"),
+        )
         .arg(
             Arg::new("option")
                 .long("option")
@@ -75,11 +84,22 @@ pub(crate) fn common(name: &'static str, about: &'static str) -> Command {
 /// Adds the flags of commands that evaluate, and operands `FILES`.
 pub(crate) fn evaluating(command: Command) -> Command {
     let pair = |name: &'static str, about: &'static str, value: [&'static str; 2]| {
-        Arg::new(name).long(name).num_args(2).value_names(value).action(ArgAction::Append).help(about)
+        Arg::new(name)
+            .long(name)
+            .num_args(2)
+            .value_names(value)
+            .action(ArgAction::Append)
+            .help(about)
     };
     command
-        .arg(pair("arg", "give a function's argument an expression", ["NAME", "EXPR"]).allow_hyphen_values(true))
-        .arg(pair("argstr", "give a function's argument a string", ["NAME", "TEXT"]).allow_hyphen_values(true))
+        .arg(
+            pair("arg", "give a function's argument an expression", ["NAME", "EXPR"])
+                .allow_hyphen_values(true),
+        )
+        .arg(
+            pair("argstr", "give a function's argument a string", ["NAME", "TEXT"])
+                .allow_hyphen_values(true),
+        )
         .arg(
             Arg::new("include")
                 .short('I')

@@ -13,8 +13,6 @@ pub(crate) struct Found {
     pub(crate) drv_path: String,
     /// The output that was asked for.
     pub(crate) output: String,
-    /// Full logical path of that output; empty when it is not known before building.
-    pub(crate) out_path: String,
 }
 
 /// Arguments for functions that are called on the way.
@@ -88,11 +86,10 @@ fn one(m: &mut Machine, v: Value) -> Result<Found, Error> {
             None => Ok(None),
         }
     };
-    let drv_path = text(m, "drvPath")?
-        .ok_or_else(|| error::required_attr("drvPath", "a derivation"))?;
+    let drv_path =
+        text(m, "drvPath")?.ok_or_else(|| error::required_attr("drvPath", "a derivation"))?;
     let output = text(m, "outputName")?.unwrap_or_else(|| "out".to_owned());
-    let out_path = text(m, "outPath")?.unwrap_or_default();
-    Ok(Found { drv_path, output, out_path })
+    Ok(Found { drv_path, output })
 }
 
 /// Splits an attribute path: dots part it, quotes protect them.
@@ -139,13 +136,17 @@ pub(crate) fn select(
             let _ = m;
             Error::new(
                 Class::Type,
-                format!("the expression selected by the selection path '{path}' should be {expected} but is {found}"),
+                format!(
+                    "the expression selected by the selection path '{path}' should be {expected} but is {found}"
+                ),
             )
         };
         if let Ok(index) = name.parse::<usize>() {
             let Some(items) = v.as_list() else { return Err(wrong("a list", m, v)) };
             v = items.get(index).ok_or_else(|| {
-                error::index(format!("list index {index} in selection path '{path}' is out of range"))
+                error::index(format!(
+                    "list index {index} in selection path '{path}' is out of range"
+                ))
             })?;
             continue;
         }
@@ -157,7 +158,8 @@ pub(crate) fn select(
         let symbol = m.symbol(&name);
         v = attrs.get(symbol).ok_or_else(|| {
             let names = attrs.names();
-            let near = suggest::nearest(name.as_bytes(), names.iter().map(|&n| m.symbols().name(n)));
+            let near =
+                suggest::nearest(name.as_bytes(), names.iter().map(|&n| m.symbols().name(n)));
             let error = Error::new(
                 Class::MissingAttr,
                 format!("attribute '{name}' in selection path '{path}' not found"),

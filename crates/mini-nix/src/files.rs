@@ -5,7 +5,11 @@ use std::io::Read;
 use clap::ArgMatches;
 use nix_eval::{Handle, host::NixPath, value::Value};
 
-use crate::{args, exit::Failure, open::{self, Session}};
+use crate::{
+    args,
+    exit::Failure,
+    open::{self, Session},
+};
 
 /// Evaluates the operands of a call, one handle each, in order.
 ///

@@ -107,7 +107,10 @@ mod tests {
 
     #[test]
     fn control_characters_do_not_reach_a_terminal() {
-        assert_eq!(printable("a\x1b]8;;x\x07b\n\x1b[1mc", true), "a\u{fffd}]8;;x\u{fffd}b\n\x1b[1mc");
+        assert_eq!(
+            printable("a\x1b]8;;x\x07b\n\x1b[1mc", true),
+            "a\u{fffd}]8;;x\u{fffd}b\n\x1b[1mc"
+        );
         assert_eq!(printable("a\x1b]", false), "a\x1b]");
     }
 }

@@ -10,16 +10,16 @@ use clap::ArgMatches;
 use nix_eval::{
     Engine, EngineOptions, Evaluator, SearchPathEntry,
     error::{Error, Style},
-    host::{FsHost, NixPath, TraceEvent},
+    host::{FsHost, HostError, HostErrorKind, NixPath, TraceEvent},
 };
 use nix_formats::store_path::StoreDir;
 use nix_store::{
     LocalStore, StoreConfig,
     build::InternalBuilders,
-    host::{StoreHost, StoreHostOptions},
+    host::{Realise, StoreHost, StoreHostOptions},
 };
 
-use crate::{args, exit::Failure, settings::Settings};
+use crate::{args, exit::Failure, legacy, settings::Settings};
 
 /// The builders inside the program: those of stores, and that of images.
 pub(crate) fn builders() -> InternalBuilders {
@@ -35,7 +35,6 @@ pub(crate) fn start_if_asked() {
 pub(crate) struct Session {
     pub(crate) settings: Settings,
     pub(crate) store: Option<Arc<LocalStore>>,
-    pub(crate) host: Arc<StoreHost>,
     pub(crate) evaluator: Evaluator,
     json_errors: bool,
 }
@@ -93,7 +92,9 @@ impl Session {
         let store = if wants_store { store(&settings)? } else { None };
         let writes = wants_store && store.is_some();
         let store_dir = match std::env::var("NIX_STORE_DIR") {
-            Ok(dir) => StoreDir::new(&dir).map_err(|e| Failure::new(format!("NIX_STORE_DIR: {e}")))?,
+            Ok(dir) => {
+                StoreDir::new(&dir).map_err(|e| Failure::new(format!("NIX_STORE_DIR: {e}")))?
+            }
             Err(_) => StoreDir::default(),
         };
         let trees = vec![nix_store::nixlib::TREE];
@@ -114,12 +115,13 @@ impl Session {
             store_dir,
             writes,
             trees: trees.clone(),
+            realise: store.clone().map(|store| realiser(store, settings.clone())),
             listen: Some(Box::new(listener())),
             ..StoreHostOptions::new()
         }));
         let mut options = EngineOptions::default();
         options.builtins = nix_store::builtins::BUILTINS.to_vec();
-        options.host = host.clone();
+        options.host = host;
         options.search_path = search_path(&settings, &args::many(matches, "include"));
         options.trees = trees;
         options.pure_eval = pure;
@@ -131,7 +133,8 @@ impl Session {
         options.use_nixlib = settings.bool("nixpkgs-fallback");
         options.abort_on_warn = std::env::var("NIX_ABORT_ON_WARN")
             .is_ok_and(|v| matches!(v.as_str(), "1" | "yes" | "true"));
-        options.limits.call_depth = settings.number("max-call-depth").try_into().unwrap_or(u32::MAX);
+        options.limits.call_depth =
+            settings.number("max-call-depth").try_into().unwrap_or(u32::MAX);
         if options.restrict_eval {
             let roots = options.search_path.iter().map(|e| e.path.clone().into_bytes());
             options.allowed_paths = roots.collect();
@@ -139,7 +142,7 @@ impl Session {
         let evaluator = Engine::new(options).evaluator();
         let json_errors =
             matches.get_one::<String>("error-format").is_some_and(|format| format == "json");
-        Ok(Session { settings, store, host, evaluator, json_errors })
+        Ok(Session { settings, store, evaluator, json_errors })
     }
 
     /// An evaluation error as a failure of the command.
@@ -164,6 +167,16 @@ impl Session {
             Failure::new("this needs a store that can be written; give one with '--store DIR'")
         })
     }
+}
+
+/// Builds what an evaluation wants to read.
+fn realiser(store: Arc<LocalStore>, settings: Settings) -> Box<Realise> {
+    Box::new(move |wanted| {
+        legacy::build::realise_for_evaluation(&store, &settings, wanted).map_err(|failure| {
+            let text = failure.text.strip_prefix("error: ").unwrap_or(&failure.text);
+            HostError::new(HostErrorKind::Store, text)
+        })
+    })
 }
 
 /// Prints what evaluation says; the same warning only once.
@@ -195,7 +208,8 @@ fn search_path(settings: &Settings, includes: &[String]) -> Vec<SearchPathEntry>
         _ if settings.is_set("nix-path") => texts.extend(settings.list("nix-path")),
         Ok(path) => texts.extend(split_search_path(&path)),
         Err(_) => {
-            let state = std::env::var("NIX_STATE_DIR").unwrap_or_else(|_| "/nix/var/nix".to_owned());
+            let state =
+                std::env::var("NIX_STATE_DIR").unwrap_or_else(|_| "/nix/var/nix".to_owned());
             let home = std::env::var("HOME").unwrap_or_default();
             let channels = format!("{state}/profiles/per-user/root/channels");
             let defaults = [
@@ -225,8 +239,8 @@ fn split_search_path(text: &str) -> Vec<String> {
     let mut entry = String::new();
     for part in text.split(':') {
         let value = entry.rsplit('=').next().unwrap_or("");
-        let is_scheme = part.starts_with("//") && !value.is_empty()
-            || matches!(value, "channel" | "flake");
+        let is_scheme =
+            part.starts_with("//") && !value.is_empty() || matches!(value, "channel" | "flake");
         if is_scheme {
             entry.push(':');
             entry.push_str(part);

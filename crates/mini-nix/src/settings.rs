@@ -30,12 +30,7 @@ pub(crate) struct Setting {
     pub(crate) doc: &'static str,
 }
 
-const fn row(
-    name: &'static str,
-    kind: Kind,
-    default: &'static str,
-    doc: &'static str,
-) -> Setting {
+const fn row(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Setting {
     Setting { name, kind, default, doc }
 }
 
@@ -70,13 +65,43 @@ pub(crate) const SETTINGS: &[Setting] = &[
 
 /// Names of C++ Nix that are read without effect, so that existing files do not warn.
 const IGNORED: &[&str] = &[
-    "accept-flake-config", "allowed-users", "auto-optimise-store", "build-users-group", "builders",
-    "builders-use-substitutes", "bash-prompt", "bash-prompt-prefix", "bash-prompt-suffix", "build-hook",
-    "connect-timeout", "extra-platforms", "fallback", "flake-registry", "fsync-metadata", "gc-reserved-space",
-    "hashed-mirrors", "http-connections", "keep-derivations", "keep-outputs", "max-free", "min-free",
-    "netrc-file", "plugin-files", "require-sigs", "sandbox-fallback", "secret-key-files", "substituters",
-    "system-features", "trusted-public-keys", "trusted-substituters", "trusted-users", "use-case-hack",
-    "use-registries", "use-sqlite-wal", "use-xdg-base-directories", "warn-dirty",
+    "accept-flake-config",
+    "allowed-users",
+    "auto-optimise-store",
+    "build-users-group",
+    "builders",
+    "builders-use-substitutes",
+    "bash-prompt",
+    "bash-prompt-prefix",
+    "bash-prompt-suffix",
+    "build-hook",
+    "connect-timeout",
+    "extra-platforms",
+    "fallback",
+    "flake-registry",
+    "fsync-metadata",
+    "gc-reserved-space",
+    "hashed-mirrors",
+    "http-connections",
+    "keep-derivations",
+    "keep-outputs",
+    "max-free",
+    "min-free",
+    "netrc-file",
+    "plugin-files",
+    "require-sigs",
+    "sandbox-fallback",
+    "secret-key-files",
+    "substituters",
+    "system-features",
+    "trusted-public-keys",
+    "trusted-substituters",
+    "trusted-users",
+    "use-case-hack",
+    "use-registries",
+    "use-sqlite-wal",
+    "use-xdg-base-directories",
+    "warn-dirty",
 ];
 
 /// Old names and what they are called now.
@@ -97,7 +122,7 @@ const ALIASES: &[(&str, &str)] = &[
 const MAX_INCLUDES: usize = 16;
 
 /// The values of all settings, and what there was to say while reading them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     values: BTreeMap<&'static str, String>,
     /// One sentence each, without `warning: `.
@@ -144,19 +169,28 @@ impl Settings {
             if line.is_empty() {
                 continue;
             }
-            let include =
-                line.strip_prefix("include ").map(|f| (f, true)).or_else(|| line.strip_prefix("!include ").map(|f| (f, false)));
+            let include = line
+                .strip_prefix("include ")
+                .map(|f| (f, true))
+                .or_else(|| line.strip_prefix("!include ").map(|f| (f, false)));
             if let Some((file, must_exist)) = include {
                 if depth >= MAX_INCLUDES {
-                    return Err(format!("{from}:{}: more than {MAX_INCLUDES} nested includes", number + 1));
+                    return Err(format!(
+                        "{from}:{}: more than {MAX_INCLUDES} nested includes",
+                        number + 1
+                    ));
                 }
                 self.read_file(&folder.join(file.trim()), must_exist, depth + 1)?;
                 continue;
             }
             let Some((name, value)) = line.split_once('=') else {
-                return Err(format!("{from}:{}: expected 'name = value', found '{line}'", number + 1));
+                return Err(format!(
+                    "{from}:{}: expected 'name = value', found '{line}'",
+                    number + 1
+                ));
             };
-            self.set(name.trim(), value.trim()).map_err(|e| format!("{from}:{}: {e}", number + 1))?;
+            self.set(name.trim(), value.trim())
+                .map_err(|e| format!("{from}:{}: {e}", number + 1))?;
         }
         Ok(())
     }
@@ -263,8 +297,13 @@ mod tests {
     #[test]
     fn later_values_win_and_lists_append() {
         let mut s = Settings::default();
-        s.read_text("cores = 3 # three\nsandbox-paths = /a\nextra-sandbox-paths = /b\nbuild-cores = 4", "f", Path::new("/"), 0)
-            .expect("reads");
+        s.read_text(
+            "cores = 3 # three\nsandbox-paths = /a\nextra-sandbox-paths = /b\nbuild-cores = 4",
+            "f",
+            Path::new("/"),
+            0,
+        )
+        .expect("reads");
         assert_eq!(s.number("cores"), 4);
         assert_eq!(s.list("sandbox-paths"), ["/a", "/b"]);
         assert!(s.warnings.is_empty());

@@ -76,10 +76,12 @@ pub(crate) fn run(words: &[String]) -> Result<u8, Failure> {
     if matches.get_flag("dry-run") {
         return Ok(0);
     }
-    let paths: BTreeMap<(&StorePath, &str), &StorePath> = built
-        .iter()
-        .filter_map(|r| Some(((r.drv.as_ref()?, r.output.as_deref()?), &r.path)))
-        .collect();
+    let mut paths: BTreeMap<(&StorePath, &str), &StorePath> = BTreeMap::new();
+    for one in &built {
+        if let DerivingPath::Built { drv, .. } = &one.wanted {
+            paths.extend(one.outputs.iter().map(|(output, path)| ((drv, output.as_str()), path)));
+        }
+    }
     let link = match matches.get_one::<String>("out-link") {
         _ if matches.get_flag("no-out-link") => None,
         Some(link) => Some(link.clone()),
@@ -133,8 +135,8 @@ pub(crate) fn realise_paths(
         return Ok(0);
     }
     let link = matches.get_one::<String>("add-root");
-    for (n, one) in built.iter().enumerate() {
-        let path = store.display(&one.path);
+    for (n, path) in built.iter().flat_map(paths_of).enumerate() {
+        let path = store.display(&path);
         match link {
             Some(link) => {
                 let link = if n == 0 { link.clone() } else { format!("{link}-{}", n + 1) };
@@ -172,7 +174,15 @@ pub(crate) fn realise_for_evaluation(
     let build = build_settings(settings)?;
     let events = Console::new(store.clone(), false);
     let built = realise(store, wanted, &build, &open::builders(), &events).map_err(failure)?;
-    Ok(built.into_iter().map(|r| r.path).collect())
+    Ok(built.iter().flat_map(paths_of).collect())
+}
+
+/// The paths of one wanted thing, in the order of output names.
+fn paths_of(realised: &Realised) -> Vec<StorePath> {
+    match &realised.wanted {
+        DerivingPath::Opaque(path) => vec![path.clone()],
+        DerivingPath::Built { .. } => realised.outputs.values().cloned().collect(),
+    }
 }
 
 fn failure(error: BuildError) -> Failure {
@@ -181,7 +191,8 @@ fn failure(error: BuildError) -> Failure {
 
 /// The settings of builds.
 fn build_settings(settings: &Settings) -> Result<BuildSettings, Failure> {
-    let seconds = |name: &str| Some(settings.number(name)).filter(|n| *n > 0).map(Duration::from_secs);
+    let seconds =
+        |name: &str| Some(settings.number(name)).filter(|n| *n > 0).map(Duration::from_secs);
     let mut build = BuildSettings::new();
     build.max_jobs = settings.number("max-jobs").try_into().unwrap_or(1);
     build.cores = settings.number("cores").try_into().unwrap_or(0);
@@ -190,12 +201,15 @@ fn build_settings(settings: &Settings) -> Result<BuildSettings, Failure> {
         "relaxed" => SandboxMode::Relaxed,
         "false" | "no" | "0" => SandboxMode::Off,
         other => {
-            return Err(Failure::new(format!("setting 'sandbox' is true, relaxed or false, not '{other}'")));
+            return Err(Failure::new(format!(
+                "setting 'sandbox' is true, relaxed or false, not '{other}'"
+            )));
         }
     };
     for path in settings.list("sandbox-paths") {
-        let parsed = SandboxPath::parse(&path)
-            .ok_or_else(|| Failure::new(format!("setting 'sandbox-paths': '{path}' is not an absolute path")))?;
+        let parsed = SandboxPath::parse(&path).ok_or_else(|| {
+            Failure::new(format!("setting 'sandbox-paths': '{path}' is not an absolute path"))
+        })?;
         build.sandbox_paths.push(parsed);
     }
     build.allowed_impure_host_deps =
@@ -259,9 +273,8 @@ impl Events for Console {
 /// When the link cannot be made.
 pub(crate) fn make_root(store: &LocalStore, link: &str, target: &str) -> Result<(), Failure> {
     let link = std::path::absolute(link)?;
-    let fail = |e: std::io::Error| {
-        Failure::new(format!("cannot make the link '{}': {e}", link.display()))
-    };
+    let fail =
+        |e: std::io::Error| Failure::new(format!("cannot make the link '{}': {e}", link.display()));
     match std::fs::symlink_metadata(&link) {
         Ok(found) if !found.is_symlink() => {
             return Err(Failure::new(format!(

@@ -78,7 +78,11 @@ pub(crate) fn run(words: &[String]) -> Result<u8, Failure> {
     }
     let command = command
         .arg(flag("binding", "").long("binding").short('b').hide(true))
-        .arg(flag("use-output", "ask about the outputs of derivations").long("use-output").short('u'))
+        .arg(
+            flag("use-output", "ask about the outputs of derivations")
+                .long("use-output")
+                .short('u'),
+        )
         .arg(flag("force-realise", "").long("force-realise").short('f').hide(true))
         .arg(flag("include-outputs", "requisites with outputs").long("include-outputs"))
         .arg(flag("recursive", "with --add-fixed: hash the NAR").long("recursive"))
@@ -98,14 +102,17 @@ pub(crate) fn run(words: &[String]) -> Result<u8, Failure> {
     let chosen: Vec<&str> =
         OPERATIONS.iter().map(|o| o.0).filter(|name| matches.get_flag(name)).collect();
     let [operation] = chosen[..] else {
-        let message = if chosen.is_empty() { "no operation given" } else { "only one operation can be given" };
+        let message = if chosen.is_empty() {
+            "no operation given"
+        } else {
+            "only one operation can be given"
+        };
         return Err(Failure::usage("mini-nix-store", message));
     };
     let operands = args::many(&matches, "operands");
     let settings = open::settings(&matches)?;
-    let store = open::store(&settings)?.ok_or_else(|| {
-        Failure::new("this needs a store; 'dummy://' is none")
-    })?;
+    let store = open::store(&settings)?
+        .ok_or_else(|| Failure::new("this needs a store; 'dummy://' is none"))?;
     let fail = |e: StoreError| Failure::new(e);
     match operation {
         "query" => query(&store, &matches, &operands),
@@ -114,14 +121,19 @@ pub(crate) fn run(words: &[String]) -> Result<u8, Failure> {
             for file in &operands {
                 let name = base_name(file);
                 let tree = FsTree::new(std::path::absolute(file)?);
-                let path = store.add_tree(&name, &tree, FileMethod::Nar, HashAlgo::Sha256).map_err(fail)?;
+                let path = store
+                    .add_tree(&name, &tree, FileMethod::Nar, HashAlgo::Sha256)
+                    .map_err(fail)?;
                 println!("{}", store.display(&path));
             }
             Ok(0)
         }
         "add-fixed" => {
             let Some((algo, files)) = operands.split_first() else {
-                return Err(Failure::usage("mini-nix-store", "'--add-fixed' needs a hash algorithm and files"));
+                return Err(Failure::usage(
+                    "mini-nix-store",
+                    "'--add-fixed' needs a hash algorithm and files",
+                ));
             };
             let algo: HashAlgo = algo.parse().map_err(Failure::new)?;
             let method =
@@ -158,7 +170,8 @@ pub(crate) fn run(words: &[String]) -> Result<u8, Failure> {
             };
             let target = std::path::absolute(target)?;
             let (dir, name) = Dir::open_parent(&target).map_err(fail)?;
-            restore_nar(&mut std::io::stdin().lock(), "standard input", &dir, name).map_err(fail)?;
+            restore_nar(&mut std::io::stdin().lock(), "standard input", &dir, name)
+                .map_err(fail)?;
             Ok(0)
         }
         "dump-db" => {
@@ -212,7 +225,8 @@ pub(crate) fn follow(store: &LocalStore, text: &str) -> Result<StorePath, Failur
             && let Some(first) = rest.components().next()
         {
             let name = first.as_os_str().to_string_lossy();
-            return StorePath::from_base_name(&name).map_err(|e| Failure::new(format!("'{text}': {e}")));
+            return StorePath::from_base_name(&name)
+                .map_err(|e| Failure::new(format!("'{text}': {e}")));
         }
         match std::fs::read_link(&at) {
             Ok(target) => at = at.parent().unwrap_or(Path::new("/")).join(target),
@@ -359,7 +373,10 @@ fn gc(store: &LocalStore, matches: &ArgMatches) -> Result<u8, Failure> {
     let fail = |e: StoreError| Failure::new(e);
     let max_freed = match matches.get_one::<String>("max-freed") {
         Some(text) => Some(text.parse().map_err(|_| {
-            Failure::usage("mini-nix-store", format!("'--max-freed' is a number of bytes, not '{text}'"))
+            Failure::usage(
+                "mini-nix-store",
+                format!("'--max-freed' is a number of bytes, not '{text}'"),
+            )
         })?),
         None => None,
     };
@@ -369,9 +386,17 @@ fn gc(store: &LocalStore, matches: &ArgMatches) -> Result<u8, Failure> {
             println!("{} -> {}", root.link.display(), store.display(&root.path));
         }
     } else if matches.get_flag("print-live") {
-        store.live_paths(&options).map_err(fail)?.iter().for_each(|p| println!("{}", store.display(p)));
+        store
+            .live_paths(&options)
+            .map_err(fail)?
+            .iter()
+            .for_each(|p| println!("{}", store.display(p)));
     } else if matches.get_flag("print-dead") {
-        store.dead_paths(&options).map_err(fail)?.iter().for_each(|p| println!("{}", store.display(p)));
+        store
+            .dead_paths(&options)
+            .map_err(fail)?
+            .iter()
+            .for_each(|p| println!("{}", store.display(p)));
     } else {
         return collect(store, &options);
     }
@@ -405,13 +430,19 @@ fn describe(store: &LocalStore, damage: &Damage) -> String {
             let path = store.display(path);
             match needed_by {
                 Some(by) => {
-                    format!("path '{path}' disappeared, but it still has valid referrers such as '{}'", store.display(by))
+                    format!(
+                        "path '{path}' disappeared, but it still has valid referrers such as '{}'",
+                        store.display(by)
+                    )
                 }
                 None => format!("path '{path}' disappeared, removed from the database"),
             }
         }
         Damage::Modified { path, expected, got } => {
-            format!("path '{}' was modified! expected hash '{expected}', got '{got}'", store.display(path))
+            format!(
+                "path '{}' was modified! expected hash '{expected}', got '{got}'",
+                store.display(path)
+            )
         }
         Damage::Unreadable { path, reason } => {
             format!("cannot read path '{}': {reason}", store.display(path))
@@ -446,7 +477,9 @@ fn read_log(store: &LocalStore, operands: &[String]) -> Result<u8, Failure> {
         }
         let log = candidates.iter().find_map(|drv| log_of(store, drv));
         let Some(log) = log else {
-            return Err(Failure::new(format!("build log of derivation '{operand}' is not available")));
+            return Err(Failure::new(format!(
+                "build log of derivation '{operand}' is not available"
+            )));
         };
         std::io::stdout().write_all(&log)?;
     }

@@ -13,13 +13,7 @@ use nix_eval::builtins::Builtin;
 
 /// All tables, for `EngineOptions::builtins`.
 pub const BUILTINS: &[&[Builtin]] =
-    &[derivation::DERIVATION, fetch::FETCH, path::PATH, to_file::TO_FILE];
+    &[derivation::DERIVATION, fetch::FETCH, path::PATH, to_file::TO_FILE, crate::host_tools::BUILTINS];
 
 #[cfg(test)]
 mod tests;
-pub const BUILTINS: &[&[Builtin]] = &[
-    derivation::DERIVATION,
-    path::PATH,
-    to_file::TO_FILE,
-    crate::host_tools::BUILTINS,
-];
