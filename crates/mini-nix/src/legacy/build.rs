@@ -248,15 +248,6 @@ impl Events for Console {
             Event::Message { level, text } if level <= Level::Info => {
                 eprintln!("{}", crate::printable(&text, self.is_terminal));
             }
-            Event::Planned { will_build } => {
-                match will_build.len() {
-                    1 => eprintln!("this derivation will be built:"),
-                    n => eprintln!("these {n} derivations will be built:"),
-                }
-                for drv in &will_build {
-                    eprintln!("  {}", self.store.display(drv));
-                }
-            }
             Event::BuildStarted { drv } => eprintln!("building '{}'...", self.store.display(&drv)),
             Event::LogLine { line, .. } if !self.quiet => {
                 eprintln!("{}", crate::printable(&line, self.is_terminal));
