@@ -16,7 +16,8 @@ use nix_formats::store_path::StoreDir;
 use nix_store::{
     LocalStore, StoreConfig,
     build::InternalBuilders,
-    host::{Realise, StoreHost, StoreHostOptions},
+    fetch::FetchSettings,
+    host::{Fetch, Realise, StoreHost, StoreHostOptions},
 };
 
 use crate::{args, exit::Failure, legacy, settings::Settings};
@@ -116,6 +117,7 @@ impl Session {
             writes,
             trees: trees.clone(),
             realise: store.clone().map(|store| realiser(store, settings.clone())),
+            fetch: store.clone().map(fetcher),
             listen: Some(Box::new(listener())),
             ..StoreHostOptions::new()
         }));
@@ -167,6 +169,14 @@ impl Session {
             Failure::new("this needs a store that can be written; give one with '--store DIR'")
         })
     }
+}
+
+/// Fetches what an evaluation wants to read.
+fn fetcher(store: Arc<LocalStore>) -> Box<Fetch> {
+    nix_store::fetch::fetcher(
+        store,
+        FetchSettings::from_environment(|name| std::env::var(name).ok()),
+    )
 }
 
 /// Builds what an evaluation wants to read.
