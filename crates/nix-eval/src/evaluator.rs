@@ -310,8 +310,15 @@ impl Engine {
             let id = GlobalId(kinds.len() as u32);
             kinds.push(GlobalKind::Builtin(i));
             let name = entry.builtin.name;
-            builtin_names.insert(sym(name), id);
-            let global = if BARE.contains(&name) { sym(name) } else { sym(&format!("__{name}")) };
+            // Those that begin with an underscore belong to embedded trees and are not in `builtins`.
+            if !name.starts_with('_') {
+                builtin_names.insert(sym(name), id);
+            }
+            let global = if BARE.contains(&name) || name.starts_with('_') {
+                sym(name)
+            } else {
+                sym(&format!("__{name}"))
+            };
             global_names.insert(global, id);
         }
         let find_file = builtin_names.get(&sym("findFile")).copied();

@@ -29,6 +29,7 @@ pub mod host;
 pub mod host_tools;
 pub mod http;
 pub mod local;
+pub mod nixlib;
 pub mod realise;
 pub mod store;
 pub mod sys;

@@ -75,6 +75,11 @@ pub fn not_a_function(found: &View, preview: &str) -> Error {
 pub fn missing_attr(symbols: &Symbols, name: Symbol, attrs: Attrs) -> Error {
     let wanted = symbols.name(name);
     let error = Error::new(Class::MissingAttr, format!("attribute '{}' missing", text(wanted)));
+    // A set may say itself what to do about a missing name; `@` stands for the name.
+    let own = symbols.lookup(b"__missingAttrHint").and_then(|hint| attrs.get(hint));
+    if let Some(View::String(hint)) = own.map(|hint| hint.peek().view()) {
+        return error.hint(text(hint.bytes()).replace('@', &text(wanted)));
+    }
     let names = attrs.names();
     let near = suggest::nearest(wanted, names.iter().map(|&n| symbols.name(n)));
     match suggest::question(&near) {

@@ -12,8 +12,11 @@
 pub mod elf;
 pub mod libraries;
 pub mod packages;
+mod builtin;
 mod query;
 pub(crate) mod trees;
+
+pub use builtin::BUILTINS;
 
 use nix_formats::hash::{Hash, HashAlgo};
 use packages::{Package, Packages};

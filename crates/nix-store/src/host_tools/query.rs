@@ -5,6 +5,8 @@
 //! | `tool` | `{ name, packages }` | `{ path, real, package, version }` or null |
 //! | `program` | `{ programs, packages, trees }` | files, scripts' interpreters, libraries; null if the first program is missing |
 //! | `libraries` | `{ sonames, programs }` | library groups; null if one is missing |
+//! | `owner` | `{ path, packages }` | the package that owns a file, or null |
+//! | `exists` | `{ path }` | whether there is something |
 //! | `system` | `{ }` | distribution and release |
 
 use super::libraries::{Group, Libraries, expand_run_path, read_info};
@@ -40,6 +42,15 @@ impl HostTools {
             }
             "program" => self.program(question),
             "libraries" => self.libraries(question),
+            "owner" => {
+                let path = question["path"].as_str().ok_or("the question has no 'path'")?;
+                let real = super::resolve_link(Path::new(path));
+                let package = real.and_then(|real| {
+                    self.packages.owner(&real.to_string_lossy(), &texts(&question["packages"]))
+                });
+                Ok(package.map_or(Value::Null, |p| json!({ "name": p.name, "version": p.version })))
+            }
+            "exists" => Ok(json!(question["path"].as_str().is_some_and(|p| Path::new(p).exists()))),
             "system" => Ok(system()),
             other => Err(format!("nixlib asks the host an unknown question: '{other}'")),
         }
@@ -237,11 +248,17 @@ fn upstream(version: &str) -> String {
     version.replace('~', "-")
 }
 
-/// The trees that have to be visible for these files: the first part of each path.
+/// The trees that have to be visible for these files: the first part of each path, but never the
+/// whole of `/etc`.
 fn tops<'a>(files: impl Iterator<Item = &'a PathBuf>) -> BTreeSet<String> {
     files
-        .filter_map(|path| path.components().nth(1))
-        .map(|first| format!("/{}", first.as_os_str().to_string_lossy()))
+        .filter_map(|path| match path.components().nth(1) {
+            Some(first) if first.as_os_str() != "etc" => {
+                Some(format!("/{}", first.as_os_str().to_string_lossy()))
+            }
+            Some(_) => Some(path.to_string_lossy().into_owned()),
+            None => None,
+        })
         .collect()
 }
 
