@@ -84,9 +84,16 @@ pub struct StoreHost {
     modulo: ModuloCache,
     /// Facts about files, asked once a session.
     metadata: Mutex<HashMap<(NixPath, bool), Option<Metadata>>>,
+    /// What nixlib knows about this machine's tools.
+    host_tools: crate::host_tools::HostTools,
 }
 
 impl StoreHost {
+    /// The tools of this machine, asked by nixlib.
+    pub fn host_tools(&self) -> &crate::host_tools::HostTools {
+        &self.host_tools
+    }
+
     /// A host with these parts.
     pub fn new(options: StoreHostOptions) -> StoreHost {
         let store_dir = match &options.store {
@@ -99,6 +106,7 @@ impl StoreHost {
             derivations: RwLock::default(),
             modulo: ModuloCache::default(),
             metadata: Mutex::default(),
+            host_tools: crate::host_tools::HostTools::default(),
         }
     }
 

@@ -12,8 +12,13 @@ mod to_file;
 use nix_eval::builtins::Builtin;
 
 /// All tables, for `EngineOptions::builtins`.
-pub const BUILTINS: &[&[Builtin]] =
-    &[derivation::DERIVATION, fetch::FETCH, path::PATH, to_file::TO_FILE];
+pub const BUILTINS: &[&[Builtin]] = &[
+    derivation::DERIVATION,
+    fetch::FETCH,
+    path::PATH,
+    to_file::TO_FILE,
+    crate::host_tools::BUILTINS,
+];
 
 #[cfg(test)]
 mod tests;

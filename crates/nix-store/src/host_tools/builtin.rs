@@ -3,6 +3,7 @@
 //! Not in `builtins`: it belongs to the embedded tree, and its questions may change with it.
 
 use super::HostTools;
+use crate::host::StoreHost;
 use nix_eval::builtins::{Builtin, Example, Run, json};
 use nix_eval::error::{self, Error};
 use nix_eval::machine::Machine;
@@ -27,7 +28,12 @@ fn ask(m: &mut Machine, kind: Value, question: Value) -> Result<Value, Error> {
     json::to_json(m, question, true, &mut context, &mut text)?;
     let question = serde_json::from_slice(&text)
         .map_err(|e| error::argument(format!("the question to the host is no JSON: {e}")))?;
-    let tools = HostTools::default();
-    let answer = tools.answer(&kind, &question).map_err(error::thrown)?;
+    let host = m.host_arc();
+    let answer = match host.as_any().and_then(|any| any.downcast_ref::<StoreHost>()) {
+        Some(host) => host.host_tools().answer(&kind, &question),
+        // Another host: right all the same, only nothing is remembered.
+        None => HostTools::default().answer(&kind, &question),
+    };
+    let answer = answer.map_err(error::thrown)?;
     json::from_json(m, answer.to_string().as_bytes())
 }
