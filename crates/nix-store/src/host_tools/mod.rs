@@ -9,10 +9,10 @@
 //! files that nobody owns are hashed. Reading a compiler's 200 MB on every evaluation would be
 //! honest too, but nobody would wait for it.
 
+mod builtin;
 pub mod elf;
 pub mod libraries;
 pub mod packages;
-mod builtin;
 mod query;
 pub(crate) mod trees;
 
