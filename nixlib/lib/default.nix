@@ -27,6 +27,7 @@ let
     // parts.sources
     // parts.meta
     // fixedPoints
+    // { inherit (parts.lists) replicate; }
     // parts
     // {
       generators = import ./generators.nix { inherit lib; };

@@ -178,7 +178,7 @@ mod tests {
             read_bytes(&mut &huge[..], 64),
             Err(WireError::Long { len: u64::MAX, max: 64 })
         ));
-        let list = read_list(&mut &huge[..], 64, |input| read_u64(input));
+        let list = read_list(&mut &huge[..], 64, read_u64);
         assert!(matches!(list, Err(WireError::Items { len: u64::MAX, max: 64 })));
         // The claim is within the cap, but nothing comes.
         let claim = (1u64 << 40).to_le_bytes();

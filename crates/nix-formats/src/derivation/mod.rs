@@ -144,4 +144,4 @@ fn fixed_path(
 }
 
 #[cfg(test)]
-pub(crate) mod examples;
+mod tests;

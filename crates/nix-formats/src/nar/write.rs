@@ -27,7 +27,7 @@ const BUFFER_LEN: usize = 64 << 10;
 /// nar.entry(b"hi")?;
 /// nar.file(true, b"#!/bin/sh\necho hi\n")?;
 /// nar.directory_end()?;
-/// assert_eq!(nar.finish()?.len(), 400);
+/// assert_eq!(nar.finish()?.len(), 336);
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
