@@ -1,5 +1,5 @@
-//! Evaluates an expression given as argument with the builtins of a store, computing store paths without
-//! writing any, and prints it, strictly with `--strict`. For development.
+//! Evaluates an expression given as argument with the builtins of a store, and prints it, strictly with
+//! `--strict`. Store paths are computed but nothing is written, except with `--store ROOT`. For development.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example program")]
 
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use nix_eval::{
     host::{FsHost, TraceEvent},
 };
 use nix_store::host::{StoreHost, StoreHostOptions};
+use nix_store::{LocalStore, StoreConfig};
 
 fn listen(event: &TraceEvent<'_>) {
     let (kind, text) = match event {
@@ -21,8 +22,10 @@ fn listen(event: &TraceEvent<'_>) {
 
 fn main() -> std::process::ExitCode {
     let (mut text, mut show) = (String::new(), Show::Shallow);
-    for arg in std::env::args().skip(1) {
+    let (mut args, mut root) = (std::env::args().skip(1), None);
+    while let Some(arg) = args.next() {
         match &*arg {
+            "--store" => root = args.next(),
             "--strict" => show = Show::Deep,
             _ => text = arg,
         }
@@ -31,6 +34,16 @@ fn main() -> std::process::ExitCode {
     let mut host = StoreHostOptions::new();
     host.files =
         FsHost::whole().env([("HOME".to_owned(), home)]).clock(1).for_system("x86_64-linux");
+    if let Some(root) = root {
+        match LocalStore::open(StoreConfig::chroot(root.as_ref())) {
+            Ok(store) => host.store = Some(Arc::new(store)),
+            Err(e) => {
+                eprintln!("error: {e}");
+                return std::process::ExitCode::FAILURE;
+            }
+        }
+        host.writes = true;
+    }
     host.listen = Some(Box::new(listen));
     let mut options = EngineOptions::default();
     options.host = Arc::new(StoreHost::new(host));

@@ -60,8 +60,8 @@ mod tests {
     fn examples_show_what_they_say() {
         let mut wrong = Vec::new();
         for example in ALL.iter().copied().flatten().flat_map(|builtin| builtin.examples) {
-            let mut options = EngineOptions::default();
-            options.host = Arc::new(FsHost::whole().clock(1).for_system("x86_64-linux"));
+            let host = Arc::new(FsHost::whole().clock(1).for_system("x86_64-linux"));
+            let options = EngineOptions { host, ..EngineOptions::default() };
             let evaluator = Engine::new(options).evaluator();
             let shown = evaluator
                 .eval(example.source, "string", b"/pwd")

@@ -74,9 +74,8 @@ fn component_less(a: &[u8], b: &[u8]) -> bool {
     match (number(a), number(b)) {
         (Some(a), Some(b)) => (a.len(), a) < (b.len(), b),
         (a_number, b_number) => {
-            if a.is_empty() && b_number.is_some() {
-                true
-            } else if a == b"pre" && b != b"pre" {
+            let at_end = a.is_empty() && b_number.is_some();
+            if at_end || (a == b"pre" && b != b"pre") {
                 true
             } else if b == b"pre" {
                 false

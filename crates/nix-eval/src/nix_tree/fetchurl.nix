@@ -41,6 +41,7 @@
   # Whether the file is an archive in the store's own format, to be unpacked.
   unpack ? false,
   name ? baseNameOf (toString url),
+  # Ignored: the store downloads on any platform, so the derivation is the same for all.
   system ? "builtin",
   # Whether there is no hash to check; needs the feature of that name.
   impure ? false,
@@ -48,10 +49,10 @@
 derivation (
   {
     builder = "builtin:fetchurl";
+    system = "builtin";
     inherit
       executable
       name
-      system
       unpack
       url
       ;

@@ -65,8 +65,7 @@ impl OpenBody {
 
 impl Resolver<'_> {
     pub(super) fn begin_first_body(&mut self) {
-        self.n_opened = 1;
-        self.bodies.push(OpenBody { serial: 1, ..OpenBody::default() });
+        self.open_body();
         self.reserve_body();
     }
 
@@ -80,6 +79,11 @@ impl Resolver<'_> {
     /// Opens a body inside the one at hand.
     pub(super) fn begin_body(&mut self) -> BodyId {
         self.level += 1;
+        self.open_body();
+        self.reserve_body()
+    }
+
+    fn open_body(&mut self) {
         self.n_opened += 1;
         if self.level == self.bodies.len() {
             self.bodies.push(OpenBody::default());
@@ -91,7 +95,6 @@ impl Resolver<'_> {
         body.next_slot = 0;
         body.n_locals = 0;
         body.withs = None;
-        self.reserve_body()
     }
 
     /// Closes the innermost body and writes down what it captures.

@@ -44,17 +44,19 @@ impl Resolver<'_> {
         let mut code = first.body;
         let params = match first.param {
             Param::Simple(name, span) => {
-                let mut args = Vec::with_capacity(2);
-                self.simple_arg(&mut args, name, span);
+                let base = self.args.len();
+                self.simple_arg(name, span);
                 while let Expr::Lambda(next) = self.ast.node(code)
                     && let next = self.ast.lambdas[next as usize]
                     && let Param::Simple(name, span) = next.param
-                    && args.len() < MAX_ARGS
+                    && self.args.len() - base < MAX_ARGS
                 {
-                    self.simple_arg(&mut args, name, span);
+                    self.simple_arg(name, span);
                     code = next.body;
                 }
-                Params::Simple(args.into())
+                let args = self.args[base..].into();
+                self.args.truncate(base);
+                Params::Simple(args)
             }
             Param::Formals(pattern) => Params::Formals(Box::new(self.formals(pattern)?)),
         };
@@ -70,11 +72,11 @@ impl Resolver<'_> {
         Ok(self.add(Node::Lambda(id), span))
     }
 
-    fn simple_arg(&mut self, args: &mut Vec<(Symbol, Span)>, name: Name, span: Span) {
+    fn simple_arg(&mut self, name: Name, span: Span) {
         let slot = self.new_slot();
         let cell = self.new_cell(Place::local(slot));
         self.bind(name, cell, None);
-        args.push((self.ast.names.symbol(name), span));
+        self.args.push((self.ast.names.symbol(name), span));
     }
 
     /// Binds the formals and resolves their defaults, which see all of them.

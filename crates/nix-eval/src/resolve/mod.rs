@@ -17,7 +17,7 @@ mod set;
 use crate::{
     ir::{self, Body, BodyId, CacheId, File, Node, NodeId, Place, Range},
     source::{FileId, Span},
-    symbol::Symbols,
+    symbol::{Symbol, Symbols},
     syntax::{
         ReadOptions, SyntaxError, SyntaxErrorKind,
         ast::{Ast, Id},
@@ -56,12 +56,30 @@ struct Resolver<'a> {
     shadows: Shadows,
     /// Operands not yet in `extra`; used as a stack.
     words: Vec<u32>,
+    /// Arguments of the function at hand; used as a stack.
+    args: Vec<(Symbol, Span)>,
     depth: Depth,
     countdown: u32,
     /// Words that captures may take in `extra`, against inputs that ask for the square of their size.
     captures_left: usize,
     undefined: Vec<SyntaxError>,
 }
+
+/// What the sweep needs while it works; kept from text to text.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    innermost: Vec<u32>,
+    bindings: Vec<Binding>,
+    cells: Vec<Cell>,
+    globals: Vec<KnownGlobal>,
+    bodies: Vec<OpenBody>,
+    withs: Vec<u32>,
+    words: Vec<u32>,
+    args: Vec<(Symbol, Span)>,
+}
+
+/// Nodes of the largest text whose scratch is kept.
+const MOST_KEPT: usize = 1 << 16;
 
 /// Resolves a parsed text. The result's `consts` are only those made here; they are numbered after those of
 /// the parser's arena.
@@ -74,8 +92,28 @@ pub(crate) fn resolve(
     text: &[u8],
     ast: &Ast,
     options: &ReadOptions<'_>,
+    scratch: &mut Scratch,
 ) -> Result<File, Fail> {
     let n = ast.nodes.len();
+    let Scratch {
+        mut innermost,
+        mut bindings,
+        mut cells,
+        mut globals,
+        bodies,
+        mut withs,
+        mut words,
+        mut args,
+    } = std::mem::take(scratch);
+    innermost.clear();
+    innermost.resize(ast.names.len(), 0);
+    globals.clear();
+    globals.resize(ast.names.len(), KnownGlobal::Unasked);
+    bindings.clear();
+    cells.clear();
+    withs.clear();
+    words.clear();
+    args.clear();
     let out = File {
         file,
         nodes: Vec::with_capacity(n + n / 2),
@@ -94,24 +132,48 @@ pub(crate) fn resolve(
         symbols,
         options,
         out,
-        innermost: vec![0; ast.names.len()],
-        bindings: Vec::with_capacity(64),
-        cells: Vec::with_capacity(64),
-        globals: vec![KnownGlobal::Unasked; ast.names.len()],
-        bodies: Vec::new(),
+        innermost,
+        bindings,
+        cells,
+        globals,
+        bodies,
         level: 0,
         n_opened: 0,
-        withs: Vec::new(),
+        withs,
         scope_cell: 0,
         shadows: Shadows::new(symbols, text, ast),
-        words: Vec::with_capacity(64),
+        words,
+        args,
         depth: Depth::new(options.max_depth),
         countdown: POLL_NODES,
         captures_left: (1 << 20) + 16 * text.len(),
         undefined: Vec::new(),
     };
     resolver.file()?;
-    resolver.finish()
+    if n <= MOST_KEPT {
+        *scratch = Scratch {
+            innermost: resolver.innermost,
+            bindings: resolver.bindings,
+            cells: resolver.cells,
+            globals: resolver.globals,
+            bodies: resolver.bodies,
+            withs: resolver.withs,
+            words: resolver.words,
+            args: resolver.args,
+        };
+    }
+    finish(resolver.out, resolver.undefined)
+}
+
+fn finish(out: File, mut undefined: Vec<SyntaxError>) -> Result<File, Fail> {
+    if undefined.is_empty() {
+        return Ok(out);
+    }
+    undefined.sort_by_key(|error| error.span);
+    let mut errors = undefined.into_iter();
+    let mut first = errors.next().expect("checked above");
+    first.further = errors.take(MAX_FURTHER).collect();
+    Err(Box::new(first))
 }
 
 impl Resolver<'_> {
@@ -130,17 +192,6 @@ impl Resolver<'_> {
         self.out.bodies[0] =
             Body { root, captures: Range { start, len: captures }, n_locals: file_body.n_locals };
         Ok(())
-    }
-
-    fn finish(mut self) -> Result<File, Fail> {
-        if self.undefined.is_empty() {
-            return Ok(self.out);
-        }
-        self.undefined.sort_by_key(|error| error.span);
-        let mut errors = self.undefined.into_iter();
-        let mut first = errors.next().expect("checked above");
-        first.further = errors.take(MAX_FURTHER).collect();
-        Err(Box::new(first))
     }
 
     fn add(&mut self, node: Node, span: Span) -> NodeId {

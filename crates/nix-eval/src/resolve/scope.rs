@@ -6,7 +6,7 @@
 
 use super::{MAX_FURTHER, Resolver};
 use crate::{
-    ir::{GlobalId, Node, NodeId, Place},
+    ir::{GlobalId, Node, NodeId},
     source::Span,
     symbol::{Symbol, Symbols, names},
     syntax::{SyntaxError, SyntaxErrorKind, ast::Ast, names::Name},
@@ -173,17 +173,14 @@ impl Resolver<'_> {
         {
             return at;
         }
-        let places: Vec<Place> = (0..self.withs.len())
-            .rev()
-            .map(|i| {
-                let cell = self.withs[i];
-                self.place(cell)
-            })
-            .collect();
-        self.captures_left = self.captures_left.saturating_sub(places.len());
-        let at = self.out.extra.len() as u32;
-        self.out.extra.push(n);
-        self.out.extra.extend(places.iter().map(|place| place.0));
+        let base = self.words.len();
+        self.words.push(n);
+        for i in (0..self.withs.len()).rev() {
+            let place = self.place(self.withs[i]);
+            self.words.push(place.0);
+        }
+        self.captures_left = self.captures_left.saturating_sub(n as usize);
+        let at = self.take_words(base).start;
         self.bodies[self.level].withs = Some((n, innermost, at));
         at
     }

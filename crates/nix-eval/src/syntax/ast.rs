@@ -180,6 +180,9 @@ pub(crate) struct Formal {
     pub(crate) default: Option<Id>,
 }
 
+/// Nodes of the largest arena that is used again.
+const MOST_KEPT: usize = 1 << 16;
+
 /// A parsed text.
 #[derive(Debug)]
 pub(crate) struct Ast {
@@ -200,22 +203,42 @@ pub(crate) struct Ast {
 }
 
 impl Ast {
-    pub(crate) fn with_capacity(text_len: usize, names: Names) -> Ast {
+    pub(crate) fn new() -> Ast {
         Ast {
-            nodes: Vec::with_capacity(text_len / 12 + 16),
-            spans: Vec::with_capacity(text_len / 12 + 16),
-            extra: Vec::with_capacity(text_len / 16 + 16),
-            consts: Vec::with_capacity(text_len / 64 + 4),
+            nodes: Vec::new(),
+            spans: Vec::new(),
+            extra: Vec::new(),
+            consts: Vec::new(),
             sets: Vec::new(),
-            attrs: Vec::with_capacity(text_len / 64 + 4),
+            attrs: Vec::new(),
             dynamic: Vec::new(),
             lambdas: Vec::new(),
             patterns: Vec::new(),
             formals: Vec::new(),
-            names,
+            names: Names::new(),
             root: Id(0),
             warnings: Vec::new(),
         }
+    }
+
+    /// Forgets a program, and keeps the memory unless it is much.
+    pub(crate) fn clear(&mut self) {
+        if self.nodes.capacity() > MOST_KEPT {
+            *self = Ast::new();
+            return;
+        }
+        self.nodes.clear();
+        self.spans.clear();
+        self.extra.clear();
+        self.consts.clear();
+        self.sets.clear();
+        self.attrs.clear();
+        self.dynamic.clear();
+        self.lambdas.clear();
+        self.patterns.clear();
+        self.formals.clear();
+        self.names.clear();
+        self.warnings.clear();
     }
 
     #[inline]

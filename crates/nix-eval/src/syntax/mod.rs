@@ -29,10 +29,65 @@ pub fn read(
     text: &[u8],
     options: &ReadOptions<'_>,
 ) -> Result<ir::File, SyntaxError> {
-    let mut ast = parser::parse(symbols, text, options, false).map_err(|fail| *fail)?;
-    let mut program = resolve::resolve(symbols, file, text, &ast, options).map_err(|fail| *fail)?;
-    ast.consts.append(&mut program.consts);
-    program.consts = ast.consts;
-    program.warnings = ast.warnings;
-    Ok(program)
+    Reader::default().read(symbols, file, text, options)
+}
+
+/// [`read`] with memory that is used again for the next text: worth having where many files are read.
+pub struct Reader {
+    ast: ast::Ast,
+    parser: parser::Scratch,
+    resolver: resolve::Scratch,
+}
+
+impl Default for Reader {
+    fn default() -> Reader {
+        Reader {
+            ast: ast::Ast::new(),
+            parser: parser::Scratch::default(),
+            resolver: resolve::Scratch::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// As [`read`].
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn read(
+        &mut self,
+        symbols: &Symbols,
+        file: FileId,
+        text: &[u8],
+        options: &ReadOptions<'_>,
+    ) -> Result<ir::File, SyntaxError> {
+        self.parse(symbols, text, options, false)?;
+        let mut program =
+            resolve::resolve(symbols, file, text, &self.ast, options, &mut self.resolver)
+                .map_err(|fail| *fail)?;
+        // Constants of the text come first, then those that were made.
+        let made = std::mem::take(&mut program.consts);
+        program.consts.reserve_exact(self.ast.consts.len() + made.len());
+        program.consts.append(&mut self.ast.consts);
+        program.consts.extend(made);
+        program.warnings = std::mem::take(&mut self.ast.warnings);
+        Ok(program)
+    }
+
+    fn parse(
+        &mut self,
+        symbols: &Symbols,
+        text: &[u8],
+        options: &ReadOptions<'_>,
+        keep_pieces: bool,
+    ) -> Result<(), SyntaxError> {
+        parser::parse(symbols, text, options, keep_pieces, &mut self.parser, &mut self.ast)
+            .map_err(|fail| *fail)
+    }
 }

@@ -18,6 +18,11 @@ struct Entry {
     end: u32,
 }
 
+/// Places of a new table.
+const SMALL: usize = 128;
+/// Places of the largest table that is used again; clearing it costs as much as a small file.
+const MOST_KEPT: usize = 2048;
+
 /// The names of one file.
 #[derive(Debug)]
 pub(crate) struct Names {
@@ -28,7 +33,17 @@ pub(crate) struct Names {
 
 impl Names {
     pub(crate) fn new() -> Names {
-        Names { entries: Vec::with_capacity(64), table: vec![0; 128] }
+        Names { entries: Vec::with_capacity(64), table: vec![0; SMALL] }
+    }
+
+    /// Forgets all names, and keeps the memory unless it is much.
+    pub(crate) fn clear(&mut self) {
+        if self.table.len() > MOST_KEPT {
+            *self = Names::new();
+            return;
+        }
+        self.entries.clear();
+        self.table.fill(0);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -67,7 +82,7 @@ impl Names {
                 } else {
                     &text[entry.start as usize..entry.end as usize]
                 };
-                if known == bytes {
+                if same(known, bytes) {
                     return Name(number);
                 }
             }
@@ -105,7 +120,7 @@ impl Names {
                 } else {
                     &text[entry.start as usize..entry.end as usize]
                 };
-                if known == bytes {
+                if same(known, bytes) {
                     return Ok(Name(number));
                 }
             }
@@ -145,4 +160,27 @@ impl Names {
             self.table[at] = (entry.hash >> 32) << 32 | (number as u64 + 1);
         }
     }
+}
+
+/// Equality of short texts, without a call.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let n = a.len();
+    if n != b.len() {
+        return false;
+    }
+    if n >= 8 {
+        let word = |bytes: &[u8], at: usize| -> u64 {
+            u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+        };
+        let mut at = 0;
+        while at + 8 < n {
+            if word(a, at) != word(b, at) {
+                return false;
+            }
+            at += 8;
+        }
+        return word(a, n - 8) == word(b, n - 8);
+    }
+    a.iter().zip(b).all(|(a, b)| a == b)
 }

@@ -121,6 +121,15 @@ impl Job<'_> {
             delete_tree(&real_store, outputs[*name].base_name())?;
         }
         let sandboxed = self.is_sandboxed();
+        if !sandboxed && self.store.is_relocated() {
+            return Err(not_started(format!(
+                "the store's files lie in '{}', not in '{}', so '{}' can be built only in a \
+                 sandbox, which shows them there; use `--option sandbox true`",
+                self.store.real_store_dir().display(),
+                self.store.store_dir().as_str(),
+                self.name()
+            )));
+        }
         if !sandboxed && (self.check || invalid.len() < outputs.len()) {
             return Err(not_started(
                 "some outputs are valid, and without a sandbox a second build would write over \

@@ -63,8 +63,8 @@ impl Parser<'_> {
         recursive: bool,
         mut first: Option<(Name, Token)>,
     ) -> Result<u32, Fail> {
-        let base = self.defs.len();
-        let source_base = self.sources.len();
+        let base = self.scratch.defs.len();
+        let source_base = self.scratch.sources.len();
         loop {
             if first.is_none() {
                 match self.token.kind {
@@ -115,7 +115,7 @@ impl Parser<'_> {
                 (Head::Dynamic(id), Symbol(0))
             }
         };
-        self.defs.push(Def {
+        self.scratch.defs.push(Def {
             head,
             symbol,
             tail: tail.map(|run| (run, 0)),
@@ -131,16 +131,16 @@ impl Parser<'_> {
     }
 
     fn tail(&mut self) -> Result<Run, Fail> {
-        let base = self.words.len();
+        let base = self.scratch.words.len();
         while self.token.kind == Kind::Dot {
             self.advance()?;
             let part = self.attr_part()?;
             let end = self.last_end_of_part();
-            self.words.extend_from_slice(&part.to_words());
-            self.words.push(end);
+            self.scratch.words.extend_from_slice(&part.to_words());
+            self.scratch.words.push(end);
         }
-        let run = self.ast.add_run(&self.words[base..]);
-        self.words.truncate(base);
+        let run = self.ast.add_run(&self.scratch.words[base..]);
+        self.scratch.words.truncate(base);
         Ok(run)
     }
 
@@ -155,8 +155,8 @@ impl Parser<'_> {
                 return Err(self.unclosed(open, "')'"));
             }
             self.advance()?;
-            source = Some((self.sources.len() - source_base) as u32);
-            self.sources.push(subject.0);
+            source = Some((self.scratch.sources.len() - source_base) as u32);
+            self.scratch.sources.push(subject.0);
         }
         loop {
             match self.token.kind {
@@ -174,7 +174,7 @@ impl Parser<'_> {
                 Some(source) => Value::From(source),
                 None => Value::Inherit(self.ast.add(Expr::Name(name), span)),
             };
-            self.defs.push(Def {
+            self.scratch.defs.push(Def {
                 head: Head::Name(name),
                 symbol: self.ast.names.symbol(name),
                 tail: None,
@@ -195,11 +195,11 @@ impl Parser<'_> {
 
     /// Makes a set of the bindings from `base` on.
     fn freeze(&mut self, base: usize, source_base: usize, recursive: bool) -> Result<u32, Fail> {
-        self.defs[base..].sort_by_key(|def| def.symbol);
-        let defs = &self.defs[base..];
+        self.scratch.defs[base..].sort_by_key(|def| def.symbol);
+        let defs = &self.scratch.defs[base..];
         let simple = defs.iter().all(|def| def.tail.is_none() && matches!(def.head, Head::Name(_)))
             && defs.windows(2).all(|pair| pair[0].symbol != pair[1].symbol);
-        let sources = self.ast.add_run(&self.sources[source_base..]);
+        let sources = self.ast.add_run(&self.scratch.sources[source_base..]);
         if simple {
             let first = self.ast.attrs.len() as u32;
             let n = defs.len() as u32;
@@ -207,16 +207,16 @@ impl Parser<'_> {
                 let Head::Name(name) = def.head else { unreachable!("checked above") };
                 Attr { name, value: def.value, span: def.span }
             }));
-            self.defs.truncate(base);
-            self.sources.truncate(source_base);
+            self.scratch.defs.truncate(base);
+            self.scratch.sources.truncate(source_base);
             let set = Set { recursive, attrs: (first, n), dynamic: (0, 0), sources };
             self.ast.sets.push(set);
             return Ok(self.ast.sets.len() as u32 - 1);
         }
         let draft = Draft {
             recursive,
-            defs: self.defs.split_off(base),
-            sources: self.sources.split_off(source_base),
+            defs: self.scratch.defs.split_off(base),
+            sources: self.scratch.sources.split_off(source_base),
         };
         let set = self.finish(draft)?;
         self.ast.sets.push(set);

@@ -253,7 +253,7 @@ impl Parser<'_> {
     }
 
     fn operator_loop(&mut self, mut first: Option<Id>) -> Result<Id, Fail> {
-        let base = self.ops.len();
+        let base = self.scratch.ops.len();
         loop {
             let operand = match first.take() {
                 Some(operand) => operand,
@@ -264,7 +264,7 @@ impl Parser<'_> {
                             Kind::Not => precedence::NOT,
                             _ => precedence::NEGATE,
                         };
-                        self.ops.push(Op {
+                        self.scratch.ops.push(Op {
                             kind,
                             prefix: true,
                             precedence,
@@ -278,20 +278,20 @@ impl Parser<'_> {
                     self.apply(head)?
                 }
             };
-            self.words.push(operand.0);
+            self.scratch.words.push(operand.0);
             while self.token.kind == Kind::Question {
                 self.reduce(base, precedence::HAS);
                 self.advance()?;
                 let path = self.attr_path_run()?;
-                let operand = Id(self.words.pop().expect("an operand was just pushed"));
+                let operand = Id(self.scratch.words.pop().expect("an operand was just pushed"));
                 let span = self.since(self.ast.span(operand).start);
                 let id = self.ast.add(Expr::HasAttr { base: operand, path }, span);
-                self.words.push(id.0);
+                self.scratch.words.push(id.0);
             }
             let kind = self.token.kind;
             let Some((strength, assoc)) = binary(kind) else {
                 self.reduce(base, 0);
-                return Ok(Id(self.words.pop().expect("the operators left one operand")));
+                return Ok(Id(self.scratch.words.pop().expect("the operators left one operand")));
             };
             if strength == precedence::PIPE && !self.options.features.pipe_operators {
                 return Err(self.pipes_are_off());
@@ -299,8 +299,8 @@ impl Parser<'_> {
             self.reduce(base, strength);
             let start = self.token.start;
             let mut joined = false;
-            if self.ops.len() > base
-                && let Some(top) = self.ops.last_mut()
+            if self.scratch.ops.len() > base
+                && let Some(top) = self.scratch.ops.last_mut()
                 && top.precedence == strength
             {
                 if top.kind == kind && is_chain(kind) {
@@ -313,7 +313,7 @@ impl Parser<'_> {
                 }
             }
             if !joined {
-                self.ops.push(Op {
+                self.scratch.ops.push(Op {
                     kind,
                     prefix: false,
                     precedence: strength,
@@ -328,22 +328,24 @@ impl Parser<'_> {
     /// Finishes the waiting operators that bind more strongly than `strength`.
     #[inline]
     fn reduce(&mut self, base: usize, strength: u8) {
-        while self.ops.len() > base && self.ops[self.ops.len() - 1].precedence > strength {
+        while self.scratch.ops.len() > base
+            && self.scratch.ops[self.scratch.ops.len() - 1].precedence > strength
+        {
             self.reduce_one();
         }
     }
 
     fn reduce_one(&mut self) {
-        let op = self.ops.pop().expect("the caller saw an operator");
-        let at = self.words.len() - op.n_operands as usize;
-        let first = Id(self.words[at]);
-        let last = Id(self.words[self.words.len() - 1]);
+        let op = self.scratch.ops.pop().expect("the caller saw an operator");
+        let at = self.scratch.words.len() - op.n_operands as usize;
+        let first = Id(self.scratch.words[at]);
+        let last = Id(self.scratch.words[self.scratch.words.len() - 1]);
         let mut span = self.span_of(first, last);
         let node = if op.prefix {
             span.start = op.start;
             if op.kind == Kind::Not { Expr::Not(first) } else { Expr::Negate(first) }
         } else if is_chain(op.kind) {
-            let operands = self.ast.add_run(&self.words[at..]);
+            let operands = self.ast.add_run(&self.scratch.words[at..]);
             match op.kind {
                 Kind::Or2 => Expr::Or(operands),
                 Kind::And => Expr::And(operands),
@@ -369,9 +371,9 @@ impl Parser<'_> {
                 _ => Expr::Div(first, last),
             }
         };
-        self.words.truncate(at);
+        self.scratch.words.truncate(at);
         let id = self.ast.add(node, span);
-        self.words.push(id.0);
+        self.scratch.words.push(id.0);
     }
 
     /// A function and its arguments, the function being read.
@@ -380,14 +382,14 @@ impl Parser<'_> {
         if !begins_operand(self.token.kind) {
             return Ok(function);
         }
-        let base = self.words.len();
+        let base = self.scratch.words.len();
         while begins_operand(self.token.kind) {
             let head = self.simple()?;
             let argument = self.select_from(head)?;
-            self.words.push(argument.0);
+            self.scratch.words.push(argument.0);
         }
-        let args = self.ast.add_run(&self.words[base..]);
-        self.words.truncate(base);
+        let args = self.ast.add_run(&self.scratch.words[base..]);
+        self.scratch.words.truncate(base);
         let span = self.since(self.ast.span(function).start);
         Ok(self.ast.add(Expr::Call { function, args }, span))
     }
@@ -399,7 +401,7 @@ impl Parser<'_> {
             Kind::Dot => {
                 let start = self.ast.span(base).start;
                 self.advance()?;
-                let words = self.words.len();
+                let words = self.scratch.words.len();
                 self.attr_path_words()?;
                 if self.token.kind == Kind::Or {
                     self.advance()?;
@@ -408,14 +410,14 @@ impl Parser<'_> {
                         let head = p.simple()?;
                         p.select_from(head)
                     })?;
-                    self.words.push(default.0);
-                    let path = self.ast.add_run(&self.words[words..]);
-                    self.words.truncate(words);
+                    self.scratch.words.push(default.0);
+                    let path = self.ast.add_run(&self.scratch.words[words..]);
+                    self.scratch.words.truncate(words);
                     let span = self.since(start);
                     return Ok(self.ast.add(Expr::SelectOr { base, path }, span));
                 }
-                let path = self.ast.add_run(&self.words[words..]);
-                self.words.truncate(words);
+                let path = self.ast.add_run(&self.scratch.words[words..]);
+                self.scratch.words.truncate(words);
                 let span = self.since(start);
                 Ok(self.ast.add(Expr::Select { base, path }, span))
             }
@@ -437,17 +439,17 @@ impl Parser<'_> {
 
     /// A path after `?`.
     fn attr_path_run(&mut self) -> Result<Run, Fail> {
-        let base = self.words.len();
+        let base = self.scratch.words.len();
         self.attr_path_words()?;
-        let run = self.ast.add_run(&self.words[base..]);
-        self.words.truncate(base);
+        let run = self.ast.add_run(&self.scratch.words[base..]);
+        self.scratch.words.truncate(base);
         Ok(run)
     }
 
     fn attr_path_words(&mut self) -> Result<(), Fail> {
         loop {
             let part = self.attr_part()?;
-            self.words.extend_from_slice(&part.to_words());
+            self.scratch.words.extend_from_slice(&part.to_words());
             if self.token.kind != Kind::Dot {
                 return Ok(());
             }
@@ -561,18 +563,18 @@ impl Parser<'_> {
         }
         // Sets and lists nest without passing through `expr`.
         self.enter(|p| {
-            let base = p.words.len();
+            let base = p.scratch.words.len();
             while begins_operand(p.token.kind) {
                 let head = p.simple()?;
                 let item = p.select_from(head)?;
-                p.words.push(item.0);
+                p.scratch.words.push(item.0);
             }
             if p.token.kind != Kind::CloseBracket {
                 return Err(p.bad_list_item(open));
             }
             p.advance()?;
-            let items = p.ast.add_run(&p.words[base..]);
-            p.words.truncate(base);
+            let items = p.ast.add_run(&p.scratch.words[base..]);
+            p.scratch.words.truncate(base);
             let span = p.since(open.start);
             Ok(p.ast.add(Expr::List(items), span))
         })

@@ -16,7 +16,7 @@ type Named = (Name, Span);
 impl Parser<'_> {
     /// `{ }` was read and `:` or `@` follows.
     pub(super) fn empty_formals_lambda(&mut self, start: u32) -> Result<Id, Fail> {
-        self.finish_formals(start, None, Vec::new(), false)
+        self.finish_formals(start, None, self.scratch.formals.len(), false)
     }
 
     /// A function whose `{` is behind us. `args` is the name before `@`; `first` is a formal's name that was
@@ -27,7 +27,7 @@ impl Parser<'_> {
         args: Option<Named>,
         mut first: Option<Named>,
     ) -> Result<Id, Fail> {
-        let mut formals = Vec::new();
+        let base = self.scratch.formals.len();
         let mut ellipsis = false;
         loop {
             let (name, span) = match (first.take(), self.token.kind) {
@@ -53,7 +53,7 @@ impl Parser<'_> {
                 self.advance()?;
                 default = Some(self.expr()?);
             }
-            formals.push(Formal { name, span, default });
+            self.scratch.formals.push(Formal { name, span, default });
             match self.token.kind {
                 Kind::Comma => self.advance()?,
                 Kind::CloseBrace => {}
@@ -61,15 +61,15 @@ impl Parser<'_> {
             }
         }
         self.advance()?;
-        self.finish_formals(start, args, formals, ellipsis)
+        self.finish_formals(start, args, base, ellipsis)
     }
 
-    /// From after the `}` on.
+    /// From after the `}` on. The formals are those from `base` on in the scratch.
     fn finish_formals(
         &mut self,
         start: u32,
         mut args: Option<Named>,
-        formals: Vec<Formal>,
+        base: usize,
         ellipsis: bool,
     ) -> Result<Id, Fail> {
         if args.is_none() && self.token.kind == Kind::At {
@@ -83,11 +83,11 @@ impl Parser<'_> {
         if self.token.kind != Kind::Colon {
             return Err(self.expected("':' after the arguments of a function"));
         }
-        self.check_formals(&formals, args)?;
+        self.check_formals(&self.scratch.formals[base..], args)?;
         self.advance()?;
         let first = self.ast.formals.len() as u32;
-        let n = formals.len() as u32;
-        self.ast.formals.extend(formals);
+        let n = (self.scratch.formals.len() - base) as u32;
+        self.ast.formals.extend(self.scratch.formals.drain(base..));
         let pattern = self.ast.patterns.len() as u32;
         self.ast.patterns.push(Pattern {
             formals: (first, n),
@@ -98,6 +98,14 @@ impl Parser<'_> {
     }
 
     fn check_formals(&self, formals: &[Formal], args: Option<Named>) -> Result<(), Fail> {
+        // Most functions have few arguments.
+        let is_new = |(i, formal): (usize, &Formal)| {
+            formals[..i].iter().all(|other| other.name != formal.name)
+                && args.is_none_or(|(name, _)| name != formal.name)
+        };
+        if formals.len() <= 16 && formals.iter().enumerate().all(is_new) {
+            return Ok(());
+        }
         let mut all: Vec<Named> = formals.iter().map(|f| (f.name, f.span)).collect();
         all.extend(args);
         all.sort_by_key(|&(name, span)| (name.0, span.start));

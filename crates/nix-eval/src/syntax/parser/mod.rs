@@ -12,10 +12,10 @@ mod string;
 
 use super::{
     ReadOptions, SyntaxError, SyntaxErrorKind,
-    ast::{Ast, Id},
+    ast::{Ast, Formal, Id},
     depth::Depth,
     lexer::{Kind, Lexer, Token},
-    names::{Name, Names},
+    names::Name,
 };
 use crate::{source::Span, symbol::Symbols};
 
@@ -34,26 +34,54 @@ pub(super) struct Parser<'a> {
     token: Token,
     /// End of the token before.
     last_end: u32,
-    ast: Ast,
-    /// Operands and path parts not yet in a run; used as a stack.
-    words: Vec<u32>,
-    ops: Vec<expr::Op>,
-    /// Bindings of the sets that are open; used as a stack.
-    defs: Vec<binding::Def>,
-    sources: Vec<u32>,
+    ast: &'a mut Ast,
+    scratch: &'a mut Scratch,
     depth: Depth,
     countdown: u32,
     /// Keep the pieces of indented strings apart, as C++ Nix prints them.
     keep_pieces: bool,
 }
 
-/// Parses a whole text.
+/// What the parser needs while it works; kept from text to text.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// Operands and path parts not yet in a run; used as a stack.
+    words: Vec<u32>,
+    ops: Vec<expr::Op>,
+    /// Bindings of the sets that are open; used as a stack.
+    defs: Vec<binding::Def>,
+    sources: Vec<u32>,
+    /// Formals of the functions that are open; used as a stack.
+    formals: Vec<Formal>,
+    /// Pieces of the indented strings that are open; used as a stack.
+    pieces: Vec<string::Piece>,
+    /// Text of the strings that are open; used as a stack.
+    text: Vec<u8>,
+}
+
+impl Scratch {
+    fn clear(&mut self) {
+        self.words.clear();
+        self.ops.clear();
+        self.defs.clear();
+        self.sources.clear();
+        self.formals.clear();
+        self.pieces.clear();
+        self.text.clear();
+    }
+}
+
+/// Parses a whole text into `ast`, whose contents are replaced.
 pub(super) fn parse(
     symbols: &Symbols,
     text: &[u8],
     options: &ReadOptions<'_>,
     keep_pieces: bool,
-) -> Result<Ast, Fail> {
+    scratch: &mut Scratch,
+    ast: &mut Ast,
+) -> Result<(), Fail> {
+    scratch.clear();
+    ast.clear();
     if u32::try_from(text.len()).is_err() {
         return Err(Box::new(SyntaxError::new(
             SyntaxErrorKind::TooDeep,
@@ -70,11 +98,8 @@ pub(super) fn parse(
         options,
         token,
         last_end: 0,
-        ast: Ast::with_capacity(text.len(), Names::new()),
-        words: Vec::with_capacity(64),
-        ops: Vec::with_capacity(16),
-        defs: Vec::with_capacity(64),
-        sources: Vec::new(),
+        ast,
+        scratch,
         depth: Depth::new(options.max_depth),
         countdown: POLL_TOKENS,
         keep_pieces,
@@ -87,7 +112,7 @@ pub(super) fn parse(
         return Err(parser.unexpected_after_expr());
     }
     parser.ast.root = root;
-    Ok(parser.ast)
+    Ok(())
 }
 
 impl Parser<'_> {

@@ -1,5 +1,7 @@
 //! Strings of both kinds, and paths with interpolations.
 
+use std::borrow::Cow;
+
 use super::{Fail, Kind, Parser};
 use crate::{
     ir::Const,
@@ -11,7 +13,8 @@ use crate::{
 };
 
 /// A piece of an indented string.
-enum Piece {
+#[derive(Clone, Copy)]
+pub(super) enum Piece {
     /// Text whose lines may have indentation.
     Text(u32, u32),
     /// What an escape stands for; it ends the indentation of its line.
@@ -21,98 +24,122 @@ enum Piece {
     Expr(Id),
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// `"…"` as an expression.
     pub(super) fn string(&mut self) -> Result<Id, Fail> {
         let start = self.token.start;
-        let base = self.words.len();
-        let last = self.string_parts(start)?;
+        let base = self.scratch.words.len();
+        let text_base = self.scratch.text.len();
+        let plain = self.string_parts(start)?;
         let span = self.since(start);
-        if self.words.len() == base {
-            return Ok(self.ast.add_const(Const::String(last.into()), span));
+        if self.scratch.words.len() == base {
+            let text: Box<[u8]> = match plain {
+                Some(plain) => plain.into(),
+                None => self.scratch.text[text_base..].into(),
+            };
+            self.scratch.text.truncate(text_base);
+            return Ok(self.ast.add_const(Const::String(text), span));
         }
-        self.push_text(last, self.last_end - 1);
-        let parts = self.ast.add_run(&self.words[base..]);
-        self.words.truncate(base);
+        self.push_rest(plain, text_base);
+        let parts = self.ast.add_run(&self.scratch.words[base..]);
+        self.scratch.words.truncate(base);
         Ok(self.ast.add(Expr::Interpolate(parts), span))
     }
 
     /// `"…"` as a step of an attribute path.
     pub(super) fn quoted_part(&mut self) -> Result<Part, Fail> {
         let start = self.token.start;
-        let base = self.words.len();
-        let last = self.string_parts(start)?;
-        if self.words.len() == base {
-            let (from, to) = (start + 1, self.last_end - 1);
+        let base = self.scratch.words.len();
+        let text_base = self.scratch.text.len();
+        let plain = self.string_parts(start)?;
+        if self.scratch.words.len() == base {
             let names = &mut self.ast.names;
-            return Ok(Part::Name(if last == self.text[from as usize..to as usize] {
-                names.intern_at(self.symbols, self.text, from, to)
-            } else {
-                names.intern_bytes(self.symbols, self.text, &last)
-            }));
+            let name = match plain {
+                Some(_) => names.intern_at(self.symbols, self.text, start + 1, self.last_end - 1),
+                None => {
+                    names.intern_bytes(self.symbols, self.text, &self.scratch.text[text_base..])
+                }
+            };
+            self.scratch.text.truncate(text_base);
+            return Ok(Part::Name(name));
         }
         let span = self.since(start);
-        self.push_text(last, self.last_end - 1);
-        let parts = self.ast.add_run(&self.words[base..]);
-        self.words.truncate(base);
+        self.push_rest(plain, text_base);
+        let parts = self.ast.add_run(&self.scratch.words[base..]);
+        self.scratch.words.truncate(base);
         Ok(Part::Dynamic(self.ast.add(Expr::Interpolate(parts), span)))
     }
 
-    /// Pushes a text part, unless it is empty.
-    fn push_text(&mut self, text: Vec<u8>, end: u32) {
+    /// Pushes the text after the last interpolation of a string that just ended.
+    fn push_rest(&mut self, plain: Option<&[u8]>, text_base: usize) {
+        if let Some(plain) = plain {
+            self.scratch.text.extend_from_slice(plain);
+        }
+        self.push_text(text_base, self.last_end - 1);
+    }
+
+    /// Pushes the scratch text from `base` on as a part, unless it is empty. `end` is where it ends.
+    fn push_text(&mut self, base: usize, end: u32) {
+        let text = &self.scratch.text[base..];
         if !text.is_empty() {
             let start = end.saturating_sub(text.len() as u32);
-            let id = self.ast.add_const(Const::String(text.into()), Span { start, end });
-            self.words.push(id.0);
+            let text = Const::String(text.into());
+            let id = self.ast.add_const(text, Span { start, end });
+            self.scratch.words.push(id.0);
+            self.scratch.text.truncate(base);
         }
     }
 
     /// Reads a string up to its closing quote and the token after. Pushes the parts up to the last
-    /// interpolation; returns the text after it.
-    fn string_parts(&mut self, start: u32) -> Result<Vec<u8>, Fail> {
+    /// interpolation. The text after it is returned if it stands in the source as it is, else left in the
+    /// scratch.
+    fn string_parts(&mut self, start: u32) -> Result<Option<&'a [u8]>, Fail> {
         let mut at = start as usize + 1;
-        let mut text: Vec<u8> = Vec::new();
+        let base = self.scratch.text.len();
         loop {
             let begin = at;
             while !matches!(self.lexer.byte(at), b'"' | b'\\' | b'$' | b'\r' | 0) {
                 at += 1;
             }
-            let plain = &self.text[begin..at];
-            if text.is_empty() && self.lexer.byte(at) == b'"' {
+            let text: &'a [u8] = self.text;
+            let plain = &text[begin..at];
+            if self.scratch.text.len() == base && self.lexer.byte(at) == b'"' {
                 self.advance_to(at as u32 + 1)?;
-                return Ok(plain.to_vec());
+                return Ok(Some(plain));
             }
-            text.extend_from_slice(plain);
+            let out = &mut self.scratch.text;
+            out.extend_from_slice(plain);
             match self.lexer.byte(at) {
                 b'"' => {
                     self.advance_to(at as u32 + 1)?;
-                    return Ok(text);
+                    return Ok(None);
                 }
                 b'\\' => {
                     at += 1;
                     if at >= self.text.len() {
                         return Err(self.unclosed_string(start, "\""));
                     }
-                    at = self.escape(at, &mut text)?;
+                    let byte = self.escape(at)?;
+                    self.scratch.text.push(byte);
+                    at += 1;
                 }
                 b'$' => match self.lexer.byte(at + 1) {
                     b'{' => {
-                        self.push_text(std::mem::take(&mut text), at as u32);
+                        self.push_text(base, at as u32);
                         at = self.interpolation(at)?;
-                        // An empty text before the closing quote must not look like a plain string.
                     }
                     // The second dollar cannot begin an interpolation.
                     b'$' => {
-                        text.extend_from_slice(b"$$");
+                        out.extend_from_slice(b"$$");
                         at += 2;
                     }
                     _ => {
-                        text.push(b'$');
+                        out.push(b'$');
                         at += 1;
                     }
                 },
                 b'\r' => {
-                    text.push(b'\n');
+                    out.push(b'\n');
                     at += 1;
                     if self.lexer.byte(at) == b'\n' {
                         at += 1;
@@ -123,17 +150,15 @@ impl Parser<'_> {
         }
     }
 
-    /// The byte after a backslash. Returns the place after it.
-    fn escape(&mut self, at: usize, text: &mut Vec<u8>) -> Result<usize, Fail> {
-        let byte = self.text[at];
-        text.push(match byte {
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            0 => return Err(self.nul(at)),
-            other => other,
-        });
-        Ok(at + 1)
+    /// What the byte after a backslash stands for.
+    fn escape(&self, at: usize) -> Result<u8, Fail> {
+        match self.text[at] {
+            b'n' => Ok(b'\n'),
+            b'r' => Ok(b'\r'),
+            b't' => Ok(b'\t'),
+            0 => Err(self.nul(at)),
+            other => Ok(other),
+        }
     }
 
     /// `${ e }` at `at`: pushes the expression, returns the place after the brace.
@@ -144,7 +169,7 @@ impl Parser<'_> {
         if self.token.kind != Kind::CloseBrace {
             return Err(self.unclosed_interpolation(open));
         }
-        self.words.push(id.0);
+        self.scratch.words.push(id.0);
         Ok(self.token.end as usize)
     }
 
@@ -160,7 +185,7 @@ impl Parser<'_> {
         if self.lexer.byte(blank) == b'\n' {
             at = blank + 1;
         }
-        let mut pieces: Vec<Piece> = Vec::new();
+        let base_piece = self.scratch.pieces.len();
         let mut begin = at;
         loop {
             while !matches!(self.lexer.byte(at), b'\'' | b'$' | 0) {
@@ -169,17 +194,18 @@ impl Parser<'_> {
             let next = self.lexer.byte(at + 1);
             match self.lexer.byte(at) {
                 b'$' if next == b'{' => {
-                    push_piece(&mut pieces, begin, at);
-                    let base = self.words.len();
+                    self.push_piece(begin, at);
+                    let base = self.scratch.words.len();
                     at = self.interpolation(at)?;
-                    pieces.push(Piece::Expr(Id(self.words[base])));
-                    self.words.truncate(base);
+                    let id = Id(self.scratch.words[base]);
+                    self.scratch.pieces.push(Piece::Expr(id));
+                    self.scratch.words.truncate(base);
                     begin = at;
                 }
                 b'$' if next == b'\'' => {
                     // A dollar before a quote is a piece of its own, and not indentation.
-                    push_piece(&mut pieces, begin, at);
-                    pieces.push(Piece::Escape(b"$"));
+                    self.push_piece(begin, at);
+                    self.scratch.pieces.push(Piece::Escape(b"$"));
                     at += 1;
                     begin = at;
                 }
@@ -192,23 +218,23 @@ impl Parser<'_> {
                 }
                 b'$' => return Err(self.unclosed_string(start, "''")),
                 b'\'' if next == b'\'' => {
-                    push_piece(&mut pieces, begin, at);
+                    self.push_piece(begin, at);
                     match self.lexer.byte(at + 2) {
                         b'$' => {
-                            pieces.push(Piece::Escape(b"$"));
+                            self.scratch.pieces.push(Piece::Escape(b"$"));
                             at += 3;
                         }
                         b'\'' => {
-                            pieces.push(Piece::Escape(b"''"));
+                            self.scratch.pieces.push(Piece::Escape(b"''"));
                             at += 3;
                         }
                         b'\\' => {
                             if at + 3 >= self.text.len() {
                                 return Err(self.unclosed_string(start, "''"));
                             }
-                            let mut byte = Vec::with_capacity(1);
-                            at = self.escape(at + 3, &mut byte)?;
-                            pieces.push(Piece::Byte(byte[0]));
+                            let byte = self.escape(at + 3)?;
+                            self.scratch.pieces.push(Piece::Byte(byte));
+                            at += 4;
                         }
                         _ => {
                             self.advance_to(at as u32 + 2)?;
@@ -218,8 +244,8 @@ impl Parser<'_> {
                     begin = at;
                 }
                 b'\'' if next == b'$' => {
-                    push_piece(&mut pieces, begin, at);
-                    pieces.push(Piece::Escape(b"'"));
+                    self.push_piece(begin, at);
+                    self.scratch.pieces.push(Piece::Escape(b"'"));
                     at += 1;
                     begin = at;
                 }
@@ -234,21 +260,29 @@ impl Parser<'_> {
                 _ => return Err(self.nul_or_end(start, at, "''")),
             }
         }
-        Ok(self.strip(start, &pieces))
+        let id = self.strip(start, base_piece);
+        self.scratch.pieces.truncate(base_piece);
+        Ok(id)
+    }
+
+    fn push_piece(&mut self, begin: usize, end: usize) {
+        if end > begin {
+            self.scratch.pieces.push(Piece::Text(begin as u32, end as u32));
+        }
     }
 
     /// Drops the common indentation and makes the node.
-    fn strip(&mut self, start: u32, pieces: &[Piece]) -> Id {
+    fn strip(&mut self, start: u32, base_piece: usize) -> Id {
         let span = self.since(start);
-        let indent = self.indentation(pieces);
-        let base = self.words.len();
-        let mut text: Vec<u8> = Vec::new();
+        let indent = self.indentation(&self.scratch.pieces[base_piece..]);
+        let base = self.scratch.words.len();
+        let text_base = self.scratch.text.len();
         let mut line_start = true;
         let mut dropped = 0;
-        let last = pieces.len().wrapping_sub(1);
-        for (index, piece) in pieces.iter().enumerate() {
+        let n_pieces = self.scratch.pieces.len();
+        for index in base_piece..n_pieces {
             let one;
-            let bytes = match *piece {
+            let bytes = match self.scratch.pieces[index] {
                 Piece::Text(from, to) => &self.text[from as usize..to as usize],
                 Piece::Escape(bytes) => bytes,
                 Piece::Byte(byte) => {
@@ -258,11 +292,12 @@ impl Parser<'_> {
                 Piece::Expr(id) => {
                     line_start = false;
                     dropped = 0;
-                    self.push_text(std::mem::take(&mut text), self.ast.span(id).start);
-                    self.words.push(id.0);
+                    self.push_text(text_base, self.ast.span(id).start);
+                    self.scratch.words.push(id.0);
                     continue;
                 }
             };
+            let text = &mut self.scratch.text;
             let piece_start = text.len();
             let mut rest = bytes;
             while !rest.is_empty() {
@@ -288,18 +323,18 @@ impl Parser<'_> {
                 text.extend_from_slice(&rest[..line]);
                 rest = &rest[line..];
             }
-            if index == last
+            if index + 1 == n_pieces
                 && let Some(newline) = text[piece_start..].iter().rposition(|&b| b == b'\n')
                 && text[piece_start + newline + 1..].iter().all(|&b| b == b' ')
             {
                 text.truncate(piece_start + newline + 1);
             }
             if self.keep_pieces {
-                self.push_text(std::mem::take(&mut text), span.end);
+                self.push_text(text_base, span.end);
             }
         }
-        self.push_text(text, span.end - 2);
-        let parts = &self.words[base..];
+        self.push_text(text_base, span.end - 2);
+        let parts = &self.scratch.words[base..];
         let id = match parts {
             [] => self.ast.add_const(Const::String(Box::default()), span),
             // One literal string is that string, wherever it came from.
@@ -309,11 +344,11 @@ impl Parser<'_> {
                 id
             }
             _ => {
-                let parts = self.ast.add_run(&self.words[base..]);
+                let parts = self.ast.add_run(&self.scratch.words[base..]);
                 self.ast.add(Expr::Interpolate(parts), span)
             }
         };
-        self.words.truncate(base);
+        self.scratch.words.truncate(base);
         id
     }
 
@@ -376,12 +411,12 @@ impl Parser<'_> {
             )));
         }
         let mut at = token.end as usize;
-        let mut first = self.bytes_of(token).to_vec();
+        let mut first: Cow<'a, [u8]> = Cow::Borrowed(&self.text[start as usize..at]);
         // Between the first segment and the first interpolation one more text may stand: `a//b${x}`.
         if first.ends_with(b"/")
             && let Some(end) = self.lexer.path_text(at)
         {
-            first.extend_from_slice(&self.text[at..end]);
+            first.to_mut().extend_from_slice(&self.text[at..end]);
             at = end;
             if !self.is_interpolation(at) {
                 let message = "a path may not have two slashes in a row";
@@ -401,8 +436,11 @@ impl Parser<'_> {
                 return Ok(self.ast.add(Expr::HomePath(index), span));
             }
             self.lint_path(span, &first)?;
-            let path = self.absolute(&first);
-            return Ok(self.ast.add_const(Const::Path(path.into()), span));
+            let base = self.scratch.text.len();
+            self.absolute(&first);
+            let path = Const::Path(self.scratch.text[base..].into());
+            self.scratch.text.truncate(base);
+            return Ok(self.ast.add_const(path, span));
         }
         let span = Span { start, end: at as u32 };
         let head = if is_home {
@@ -411,22 +449,27 @@ impl Parser<'_> {
             self.ast.add(Expr::HomePath(index), span)
         } else {
             self.lint_path(span, &first)?;
-            let mut path = self.absolute(&first);
-            if first.ends_with(b"/") && path.len() > 1 {
-                path.push(b'/');
+            let base = self.scratch.text.len();
+            self.absolute(&first);
+            if first.ends_with(b"/") && self.scratch.text.len() - base > 1 {
+                self.scratch.text.push(b'/');
             }
-            self.ast.add_const(Const::String(path.into()), span)
+            let path = Const::String(self.scratch.text[base..].into());
+            self.scratch.text.truncate(base);
+            self.ast.add_const(path, span)
         };
-        let base = self.words.len();
-        self.words.push(head.0);
+        let base = self.scratch.words.len();
+        self.scratch.words.push(head.0);
         loop {
             if self.is_interpolation(at) {
                 at = self.interpolation(at)?;
             } else if let Some(end) = self.lexer.path_text(at) {
-                let text = self.text[at..end].to_vec();
-                at = end;
+                let text = &self.text[at..end];
                 let slash = text.ends_with(b"/");
-                self.push_text(text, end as u32);
+                let base = self.scratch.text.len();
+                self.scratch.text.extend_from_slice(text);
+                self.push_text(base, end as u32);
+                at = end;
                 if slash && !self.is_interpolation(at) && self.lexer.path_text(at).is_none() {
                     return Err(self.trailing_slash(start, at));
                 }
@@ -435,8 +478,8 @@ impl Parser<'_> {
             }
         }
         self.advance_to(at as u32)?;
-        let parts = self.ast.add_run(&self.words[base..]);
-        self.words.truncate(base);
+        let parts = self.ast.add_run(&self.scratch.words[base..]);
+        self.scratch.words.truncate(base);
         let span = Span { start, end: at as u32 };
         Ok(self.ast.add(Expr::InterpolatePath(parts), span))
     }
@@ -445,17 +488,18 @@ impl Parser<'_> {
         self.lexer.byte(at) == b'$' && self.lexer.byte(at + 1) == b'{'
     }
 
-    /// The absolute, canonical form of a path literal.
-    fn absolute(&self, path: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.options.base_dir.len() + path.len() + 1);
-        if !path.starts_with(b"/") {
-            append_segments(&mut out, self.options.base_dir);
+    /// Appends the absolute, canonical form of a path literal to the scratch text.
+    fn absolute(&mut self, path: &[u8]) {
+        let out = &mut self.scratch.text;
+        let root = out.len();
+        if !path.starts_with(b"/") && self.options.base_dir != b"/" {
+            // Canonical already.
+            out.extend_from_slice(self.options.base_dir);
         }
-        append_segments(&mut out, path);
-        if out.is_empty() {
+        append_segments(out, root, path);
+        if out.len() == root {
             out.push(b'/');
         }
-        out
     }
 
     fn lint_path(&mut self, span: Span, path: &[u8]) -> Result<(), Fail> {
@@ -505,20 +549,14 @@ impl Parser<'_> {
     }
 }
 
-fn push_piece(pieces: &mut Vec<Piece>, begin: usize, end: usize) {
-    if end > begin {
-        pieces.push(Piece::Text(begin as u32, end as u32));
-    }
-}
-
-/// Appends the segments of a path to an absolute one, which is empty for the root.
-fn append_segments(out: &mut Vec<u8>, path: &[u8]) {
+/// Appends the segments of a path to the one that begins at `root` of `out`, which is empty for the root.
+fn append_segments(out: &mut Vec<u8>, root: usize, path: &[u8]) {
     for segment in path.split(|&b| b == b'/') {
         match segment {
             b"" | b"." => {}
             b".." => {
-                let parent = out.iter().rposition(|&b| b == b'/').unwrap_or(0);
-                out.truncate(parent);
+                let parent = out[root..].iter().rposition(|&b| b == b'/').unwrap_or(0);
+                out.truncate(root + parent);
             }
             _ => {
                 out.push(b'/');

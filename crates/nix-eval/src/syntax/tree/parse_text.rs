@@ -11,11 +11,10 @@ use crate::{
     source::FileId,
     symbol::Symbols,
     syntax::{
-        ReadOptions, SyntaxError,
+        ReadOptions, Reader, SyntaxError,
         ast::{Ast, Attr, Expr, Id, Param, Part, Run, Set, Value},
         depth::on_growing_stack,
         names::Name,
-        parser,
     },
 };
 
@@ -34,9 +33,11 @@ pub fn parse_text(
     options: &ReadOptions<'_>,
     home: &[u8],
 ) -> Result<Vec<u8>, SyntaxError> {
-    let ast = parser::parse(symbols, text, options, true).map_err(|fail| *fail)?;
-    resolve::resolve(symbols, FileId(0), text, &ast, options).map_err(|fail| *fail)?;
-    let mut printer = Printer { ast: &ast, symbols, home, out: Vec::with_capacity(2 * text.len()) };
+    let mut reader = Reader::default();
+    reader.parse(symbols, text, options, true)?;
+    let Reader { ast, resolver, .. } = &mut reader;
+    resolve::resolve(symbols, FileId(0), text, ast, options, resolver).map_err(|fail| *fail)?;
+    let mut printer = Printer { ast, symbols, home, out: Vec::with_capacity(2 * text.len()) };
     printer.expr(ast.root);
     Ok(printer.out)
 }
