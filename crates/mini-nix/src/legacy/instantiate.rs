@@ -202,5 +202,9 @@ pub(crate) fn find_derivations(
             all.extend(found.map_err(|e| session.failure(&e))?);
         }
     }
+    // Texts are registered in batches; a path must not be printed before its registration succeeded.
+    if let Some(store) = &session.store {
+        store.flush().map_err(Failure::new)?;
+    }
     Ok(all)
 }
