@@ -152,15 +152,17 @@ impl Generator {
             "{{ name = \"{name}\"; system = {}; ",
             self.pick(&["\"x86_64-linux\"", "\"any\""])
         );
-        let _ = write!(
-            text,
-            "builder = {}; ",
-            self.pick(&["\"/bin/sh\"", "./file.txt", "\"builtin:x\"", "./tree + \"/one\""])
-        );
+        let kind = self.below(6);
+        // With structured attributes the builder must be a string; a path is a type error in every Nix.
+        let builders: &[&str] = match kind {
+            1 => &["\"/bin/sh\"", "\"builtin:x\""],
+            _ => &["\"/bin/sh\"", "./file.txt", "\"builtin:x\"", "./tree + \"/one\""],
+        };
+        let _ = write!(text, "builder = {}; ", self.pick(builders));
         if self.below(2) == 0 {
             let _ = write!(text, "args = [ {} {} ]; ", self.value(i, 1), self.value(i, 1));
         }
-        match self.below(6) {
+        match kind {
             0 => self.fixed(&mut text),
             1 => {
                 text.push_str("__structuredAttrs = true; outputs = [ \"out\" \"dev\" ]; ");
