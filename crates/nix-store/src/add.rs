@@ -4,7 +4,7 @@
 //! pass over a tree can hash it, write it to disk, or both.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 
 use nix_formats::content_address::ContentAddress;
@@ -361,7 +361,8 @@ pub(crate) fn add_nar(
     let place = store.scratch_place("add an object")?;
     let mut restore = RestoreSink::new(&place.dir, &place.name)?;
     let mut hasher = Hasher::new(info.nar_hash.algo());
-    visit_nar(&mut HashRead { inner: nar, hasher: &mut hasher }, &text, &mut restore)?;
+    let mut nar = BufReader::with_capacity(64 << 10, nar);
+    visit_nar(&mut HashRead { inner: &mut nar, hasher: &mut hasher }, &text, &mut restore)?;
     restore.finish()?;
     let size = hasher.n_bytes();
     let got = hasher.finish();
