@@ -84,7 +84,7 @@ impl LocalStore {
             return Ok(hasher.finish().hash);
         }
         if algo == HashAlgo::Sha256 {
-            return Ok(info.nar_hash.clone());
+            return Ok(info.nar_hash);
         }
         let mut hasher = Hasher::new(algo);
         sys::dump_nar(&place.dir, &place.name, &mut hasher)?;

@@ -229,6 +229,10 @@ impl LocalStore {
 
     fn register_in_place(&self, infos: &[PathInfo]) -> Result<(), StoreError> {
         let writer = self.writer("register an object")?;
+        for info in infos {
+            // Another process may have thrown it away between adding and registering.
+            writer.dir.stat(info.path.base_name())?;
+        }
         if self.config.durable {
             sys::sync_trees(&writer.dir, infos.iter().map(|i| i.path.base_name()))?;
         }
@@ -291,10 +295,23 @@ impl LocalStore {
         sys::seal(&writer.dir, path.base_name())
     }
 
+    /// Renames a finished text to its place in the store, over what is there: it is not valid,
+    /// or it is the same text.
+    pub(crate) fn move_text_in(&self, place: &Place, path: &StorePath) -> Result<(), StoreError> {
+        let writer = self.writer("add a text")?;
+        match place.dir.rename(&place.name, &writer.dir, path.base_name()) {
+            Err(e) if e.raw_os_error() == Some(libc::EISDIR) => self.move_in(place, path),
+            answer => answer,
+        }
+    }
+
     /// Remembers a text that is in place, to be registered with others.
     pub(crate) fn register_later(&self, info: PathInfo) -> Result<(), StoreError> {
         let is_full = {
             let mut pending = locked(&self.pending);
+            if pending.index.contains_key(&info.path) {
+                return Ok(());
+            }
             let index = pending.infos.len();
             pending.index.insert(info.path.clone(), index);
             pending.infos.push(info);

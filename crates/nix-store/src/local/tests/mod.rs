@@ -192,7 +192,7 @@ fn a_nar_with_another_hash_or_a_lie_in_its_address_never_becomes_visible() {
     damaged[at] = b'j';
     let error = store.add_nar(&info, &mut &damaged[..]).unwrap_err();
     assert!(matches!(error, StoreError::HashMismatch { .. }), "{error}");
-    let lie = PathInfo { ca: from.path_info(&refers).unwrap().ca.clone(), ..info.clone() };
+    let lie = PathInfo { ca: from.path_info(&refers).unwrap().ca, ..info.clone() };
     store.add_nar(&lie, &mut &nar[..]).unwrap_err();
     for end in 0..nar.len() {
         store.add_nar(&info, &mut &nar[..end]).unwrap_err();
@@ -448,4 +448,22 @@ fn deleting_never_leaves_its_tree_while_somebody_swaps_directories_for_links() {
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     assert_eq!(std::fs::read(canary.join("file")).unwrap(), b"alive");
+}
+
+#[test]
+fn a_text_replaces_whatever_lies_unregistered_at_its_place() {
+    let (root, store) = scratch_store();
+    let objects = root.path().join("nix/store");
+    let hello = "qa1w9gdfrba6jl2r57mb3c43863gqywp-hello.txt";
+    std::fs::create_dir_all(objects.join(hello).join("x")).unwrap();
+    std::fs::write(objects.join("3cmrvzmwi8kl03zzg5i25crdy3pjz95w-ref.txt"), "half").unwrap();
+    two_texts(&store);
+    assert_clean(&store);
+    // Thrown away before it is registered: an error now, not a valid object without a file.
+    let lost = store.add_text("lost", b"lost", &BTreeSet::new()).unwrap();
+    std::fs::remove_file(store.real_path(&lost)).unwrap();
+    let error = store.flush().unwrap_err();
+    assert!(error.to_string().contains("-lost'"), "{error}");
+    assert!(!store.is_valid(&lost).unwrap());
+    assert_clean(&store);
 }
