@@ -4,7 +4,7 @@
 //! pass over a tree can hash it, write it to disk, or both.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 
 use nix_formats::content_address::ContentAddress;
@@ -187,7 +187,7 @@ impl<'a> HashSink<'a> {
         let nar_hash = sha256.finish();
         let hash = match self.method {
             FileMethod::Flat => self.flat.ok_or_else(not_flat)?,
-            FileMethod::Nar => other.map_or_else(|| nar_hash.clone(), Hasher::finish),
+            FileMethod::Nar => other.map_or(nar_hash, Hasher::finish),
         };
         Ok(TreeHash { hash, nar_hash, nar_size })
     }
@@ -312,11 +312,9 @@ pub(crate) fn add_text(
     let mut info = PathInfo::new(path.clone(), hashed.nar_hash, hashed.nar_size);
     info.references = references.clone();
     info.ca = Some(ContentAddress::Text(hash));
-    let _lock = store.lock_paths([&path])?;
-    if !store.is_valid(&path)? {
-        store.move_in(&place, &path)?;
-        store.register_later(info)?;
-    }
+    // No lock: whoever adds the same text at the same time puts the same file there, in one step.
+    store.move_text_in(&place, &path)?;
+    store.register_later(info)?;
     Ok(path)
 }
 
@@ -361,7 +359,8 @@ pub(crate) fn add_nar(
     let place = store.scratch_place("add an object")?;
     let mut restore = RestoreSink::new(&place.dir, &place.name)?;
     let mut hasher = Hasher::new(info.nar_hash.algo());
-    visit_nar(&mut HashRead { inner: nar, hasher: &mut hasher }, &text, &mut restore)?;
+    let mut nar = BufReader::with_capacity(64 << 10, nar);
+    visit_nar(&mut HashRead { inner: &mut nar, hasher: &mut hasher }, &text, &mut restore)?;
     restore.finish()?;
     let size = hasher.n_bytes();
     let got = hasher.finish();

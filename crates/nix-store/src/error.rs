@@ -29,7 +29,7 @@ pub enum StoreError {
         needed_by: Option<String>,
     },
     /// SQLite failed.
-    #[error("the store's database '{}' failed: {source}", path.display())]
+    #[error("the store's database '{}' failed: {source}{}", path.display(), database_remedy(source))]
     Database {
         /// The database file.
         path: PathBuf,
@@ -133,7 +133,12 @@ impl StoreError {
 
     /// Whether the disk (or a quota) is full.
     pub fn is_full_disk(&self) -> bool {
-        matches!(self.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+        match self {
+            Self::Database { source, .. } => {
+                source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+            }
+            _ => matches!(self.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT)),
+        }
     }
 }
 
@@ -141,6 +146,22 @@ fn needed(needed_by: &Option<String>) -> String {
     match needed_by {
         Some(path) => format!(" (needed by '{path}')"),
         None => String::new(),
+    }
+}
+
+fn database_remedy(source: &rusqlite::Error) -> &'static str {
+    match source.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => "; free some disk space and try again",
+        Some(rusqlite::ErrorCode::SystemIoFailure) => {
+            "; is the disk full or failing? See `df` and the system's log"
+        }
+        Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen) => {
+            "; make it writable, or use another store with `--store DIR`"
+        }
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            "; restore it from a copy, or make a new store and import its objects"
+        }
+        _ => "",
     }
 }
 

@@ -172,7 +172,7 @@ fn can_make(dir: &Path) -> bool {
     loop {
         match rustix::fs::access(dir, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK) {
             Ok(()) => return dir.is_dir(),
-            Err(rustix::io::Errno::NOENT) => match dir.parent() {
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => match dir.parent() {
                 Some(parent) => dir = parent,
                 None => return false,
             },
@@ -218,7 +218,8 @@ mod tests {
     #[test]
     fn without_a_writable_system_store_the_data_directory_is_used() {
         let env = |name: &str| match name {
-            "NIX_STATE_DIR" => Some(OsString::from("/proc/no/such/place")),
+            // No directory can be made below a file, not even by root.
+            "NIX_STATE_DIR" => Some(OsString::from("/proc/version/state")),
             "XDG_DATA_HOME" => Some(OsString::from("/data")),
             _ => None,
         };

@@ -62,7 +62,7 @@ pub struct Collected {
 }
 
 /// How many objects are made invalid in one transaction before their files go.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 
 impl LocalStore {
     /// All roots: permanent links first, then what running programs use and the temporary roots

@@ -8,6 +8,7 @@
 //! so nobody who asks this store sees the difference; a process that dies before leaves files
 //! without a registration, which the next writer replaces and the collector deletes.
 
+mod claims;
 mod config;
 mod gc;
 mod lock;
@@ -15,6 +16,7 @@ mod optimise;
 mod registry;
 mod roots;
 mod scratch;
+mod transfer;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -23,9 +25,8 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nix_formats::content_address::ContentAddress;
 use nix_formats::derivation::{Derivation, ModuloCache};
-use nix_formats::hash::{Hash, HashAlgo};
+use nix_formats::hash::HashAlgo;
 use nix_formats::store_path::{FileMethod, StoreDir, StorePath};
 
 pub use config::{Access, StoreConfig};
@@ -117,20 +118,26 @@ impl LocalStore {
         let fail = |e| StoreError::io("lock", &big_lock_file, e);
         lock::flock(&big_lock, rustix::fs::FlockOperation::LockShared).map_err(fail)?;
         let mode = registry::Mode::Write { durable: config.durable };
+        let reserved = db_dir.join("reserved");
+        let open_registry = || {
+            let open = || registry::Registry::open(&file, &config.store_dir, mode);
+            // On a full disk there is no room even for opening, but there is what was put by.
+            open().or_else(|e| std::fs::remove_file(&reserved).map_err(|_| e).and_then(|()| open()))
+        };
         let registry = if check_schema(&schema_file)? {
-            registry::Registry::open(&file, &config.store_dir, mode)?
+            open_registry()?
         } else {
             // Only the exclusive holder may make or change tables.
             lock::flock(&big_lock, rustix::fs::FlockOperation::Unlock).map_err(fail)?;
             lock::flock(&big_lock, rustix::fs::FlockOperation::LockExclusive).map_err(fail)?;
-            let registry = registry::Registry::open(&file, &config.store_dir, mode)?;
+            let registry = open_registry()?;
             if !check_schema(&schema_file)? {
                 write_durably(&schema_file, registry::SCHEMA_VERSION.as_bytes())?;
             }
             lock::flock(&big_lock, rustix::fs::FlockOperation::LockShared).map_err(fail)?;
             registry
         };
-        reserve_space(&db_dir.join("reserved"));
+        reserve_space(&reserved);
         let writer = Writer {
             dir: Dir::open(&config.real_store_dir)?,
             scratch: Mutex::new(None),
@@ -222,6 +229,10 @@ impl LocalStore {
 
     fn register_in_place(&self, infos: &[PathInfo]) -> Result<(), StoreError> {
         let writer = self.writer("register an object")?;
+        for info in infos {
+            // Another process may have thrown it away between adding and registering.
+            writer.dir.stat(info.path.base_name())?;
+        }
         if self.config.durable {
             sys::sync_trees(&writer.dir, infos.iter().map(|i| i.path.base_name()))?;
         }
@@ -284,10 +295,23 @@ impl LocalStore {
         sys::seal(&writer.dir, path.base_name())
     }
 
+    /// Renames a finished text to its place in the store, over what is there: it is not valid,
+    /// or it is the same text.
+    pub(crate) fn move_text_in(&self, place: &Place, path: &StorePath) -> Result<(), StoreError> {
+        let writer = self.writer("add a text")?;
+        match place.dir.rename(&place.name, &writer.dir, path.base_name()) {
+            Err(e) if e.raw_os_error() == Some(libc::EISDIR) => self.move_in(place, path),
+            answer => answer,
+        }
+    }
+
     /// Remembers a text that is in place, to be registered with others.
     pub(crate) fn register_later(&self, info: PathInfo) -> Result<(), StoreError> {
         let is_full = {
             let mut pending = locked(&self.pending);
+            if pending.index.contains_key(&info.path) {
+                return Ok(());
+            }
             let index = pending.infos.len();
             pending.index.insert(info.path.clone(), index);
             pending.infos.push(info);
@@ -295,81 +319,6 @@ impl LocalStore {
             pending.infos.len() >= MAX_PENDING || since.elapsed() > MAX_PENDING_AGE
         };
         if is_full { self.flush() } else { Ok(()) }
-    }
-
-    /// Checks what cannot be taken on trust about an object that is still in the scratch
-    /// directory: that its content address fits path and contents, and that a derivation's
-    /// output paths follow from it.
-    pub(crate) fn check_claims(&self, info: &PathInfo, place: &Place) -> Result<(), StoreError> {
-        let text = self.display(&info.path);
-        if let Some(ca) = &info.ca {
-            let mut references = info.references.clone();
-            let self_reference = references.remove(&info.path);
-            let path = self
-                .config
-                .store_dir
-                .make_ca_path(info.path.name(), ca, &references, self_reference)
-                .map_err(|e| StoreError::invalid(format!("content address of '{text}': {e}")))?;
-            if path != info.path {
-                return Err(StoreError::invalid(format!(
-                    "the content address of '{text}' belongs to '{}'",
-                    self.display(&path)
-                )));
-            }
-            let got = self.content_hash(info, ca, self_reference, place)?;
-            if got != *ca.hash() {
-                return Err(StoreError::HashMismatch {
-                    path: text,
-                    expected: ca.hash().to_sri(),
-                    got: got.to_sri(),
-                });
-            }
-        }
-        if info.path.is_derivation() {
-            let mut bytes = Vec::new();
-            place
-                .dir
-                .open_file(&place.name)?
-                .take(nix_formats::derivation::MAX_LEN as u64 + 1)
-                .read_to_end(&mut bytes)
-                .map_err(|e| StoreError::io("read the derivation", place.path(), e))?;
-            let drv = self.parse_derivation(&info.path, &bytes)?;
-            nix_formats::derivation::check_output_paths(
-                &self.config.store_dir,
-                &drv,
-                &self.modulo,
-                &mut |path| self.read_derivation(path),
-            )
-            .map_err(|e| StoreError::invalid(format!("derivation '{text}': {e}")))?;
-        }
-        Ok(())
-    }
-
-    /// The hash that `ca` is about, of the tree in the scratch directory.
-    fn content_hash(
-        &self,
-        info: &PathInfo,
-        ca: &ContentAddress,
-        self_reference: bool,
-        place: &Place,
-    ) -> Result<Hash, StoreError> {
-        let algo = ca.hash().algo();
-        let is_nar = matches!(ca, ContentAddress::Fixed { method: FileMethod::Nar, .. });
-        if !is_nar {
-            let mut hasher = nix_formats::hash::Hasher::new(algo);
-            std::io::copy(&mut place.dir.open_file(&place.name)?, &mut hasher)
-                .map_err(|e| StoreError::io("read", place.path(), e))?;
-            return Ok(hasher.finish());
-        }
-        if self_reference {
-            return Err(StoreError::invalid("self-references in content addresses"));
-        }
-        if algo == HashAlgo::Sha256 {
-            return Ok(info.nar_hash.clone());
-        }
-        let mut hasher = nix_formats::hash::Hasher::new(algo);
-        sys::dump_nar(&place.dir, &place.name, &mut hasher)?;
-        Ok(hasher.finish())
     }
 
     /// Whether the object is registered or about to be.

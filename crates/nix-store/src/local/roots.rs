@@ -304,10 +304,16 @@ pub(super) fn find_runtime_roots(
                 finder.link(&handle.path());
             }
         }
-        for text in ["maps", "environ"] {
-            if let Ok(text) = std::fs::read(process.join(text)) {
-                finder.text(&text, &process);
+        if let Ok(maps) = std::fs::read(process.join("maps")) {
+            // Five columns, then the file.
+            for line in maps.split(|b| *b == b'\n') {
+                if let Some(at) = line.iter().position(|b| *b == b'/') {
+                    finder.path(&line[at..], &process.join("maps"));
+                }
             }
+        }
+        if let Ok(text) = std::fs::read(process.join("environ")) {
+            finder.text(&text, &process.join("environ"));
         }
     }
     for file in ["modprobe", "poweroff_cmd", "fbsplash"] {
@@ -329,26 +335,40 @@ struct RuntimeFinder<'a> {
 impl RuntimeFinder<'_> {
     fn link(&mut self, link: &Path) {
         if let Ok(target) = std::fs::read_link(link) {
-            self.text(target.as_os_str().as_bytes(), link);
+            self.path(target.as_os_str().as_bytes(), link);
         }
     }
 
-    fn text(&mut self, text: &[u8], place: &Path) {
-        let prefixes = [Some(self.dir.as_str().to_owned()), self.real.clone()];
-        for prefix in prefixes.into_iter().flatten() {
-            let prefix = format!("{prefix}/");
-            let mut rest = text;
-            while let Some(at) = find(rest, prefix.as_bytes()) {
-                rest = &rest[at + prefix.len()..];
-                let end = rest.iter().position(|b| !is_name_byte(*b)).unwrap_or(rest.len());
-                if let Ok(name) = std::str::from_utf8(&rest[..end])
-                    && let Ok(path) = StorePath::from_base_name(name)
-                {
-                    self.found.entry(path).or_insert_with(|| place.to_owned());
-                }
+    /// A whole path, as the kernel gives it: below the store directory or not.
+    fn path(&mut self, path: &[u8], place: &Path) {
+        for prefix in [Some(self.dir.as_str()), self.real.as_deref()].into_iter().flatten() {
+            if let Some(rest) = path.strip_prefix(prefix.as_bytes())
+                && let Some(rest) = rest.strip_prefix(b"/")
+                && let Some(found) = base_name(rest)
+            {
+                self.found.entry(found).or_insert_with(|| place.to_owned());
+                return;
             }
         }
     }
+
+    /// A text that may have paths anywhere.
+    fn text(&mut self, text: &[u8], place: &Path) {
+        let prefix = format!("{}/", self.dir.as_str());
+        let mut rest = text;
+        while let Some(at) = find(rest, prefix.as_bytes()) {
+            rest = &rest[at + prefix.len()..];
+            if let Some(found) = base_name(rest) {
+                self.found.entry(found).or_insert_with(|| place.to_owned());
+            }
+        }
+    }
+}
+
+/// The store path whose base name `text` begins with.
+fn base_name(text: &[u8]) -> Option<StorePath> {
+    let end = text.iter().position(|b| !is_name_byte(*b)).unwrap_or(text.len());
+    StorePath::from_base_name(std::str::from_utf8(&text[..end]).ok()?).ok()
 }
 
 fn is_name_byte(byte: u8) -> bool {

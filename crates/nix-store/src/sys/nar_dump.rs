@@ -7,6 +7,8 @@ use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use nix_formats::nar::{self, NarError};
+
 use super::canonicalise::special;
 use super::{Dir, EntryType};
 use crate::add::{TreeSink, TreeSource};
@@ -139,41 +141,20 @@ impl TreeSource for FsTree<'_> {
 }
 
 /// Writes the NAR of the nodes it gets.
-pub struct NarSink<W> {
-    out: W,
-    n_open: usize,
+pub struct NarSink<W: Write> {
+    nar: nar::Writer<W>,
+    buffer: Vec<u8>,
 }
 
 impl<W: Write> NarSink<W> {
     /// Begins an archive.
     pub fn new(out: W) -> NarSink<W> {
-        NarSink { out, n_open: 0 }
+        NarSink { nar: nar::Writer::new(out), buffer: Vec::new() }
     }
 
     /// The writer, once the whole tree has been sent.
     pub fn finish(self) -> Result<W, StoreError> {
-        Ok(self.out)
-    }
-
-    fn text(&mut self, text: &[u8]) -> Result<(), StoreError> {
-        let pad = [0; 8];
-        self.out
-            .write_all(&(text.len() as u64).to_le_bytes())
-            .and_then(|()| self.out.write_all(text))
-            .and_then(|()| self.out.write_all(&pad[..(8 - text.len() % 8) % 8]))
-            .map_err(|e| StoreError::io("write", "NAR", e))
-    }
-
-    fn texts(&mut self, texts: &[&str]) -> Result<(), StoreError> {
-        texts.iter().try_for_each(|t| self.text(t.as_bytes()))
-    }
-
-    fn open(&mut self) -> Result<(), StoreError> {
-        if self.n_open == 0 { self.texts(&["nix-archive-1"]) } else { Ok(()) }
-    }
-
-    fn close(&mut self) -> Result<(), StoreError> {
-        if self.n_open > 0 { self.texts(&[")"]) } else { Ok(()) }
+        self.nar.finish().map_err(fail)
     }
 
     /// Like [`TreeSink::file`], but lets `consume` read the contents; what it reads is archived.
@@ -184,15 +165,8 @@ impl<W: Write> NarSink<W> {
         contents: &mut dyn Read,
         consume: &mut dyn FnMut(&mut dyn Read) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        self.open()?;
-        self.texts(&["(", "type", "regular"])?;
-        if executable {
-            self.texts(&["executable", ""])?;
-        }
-        self.texts(&["contents"])?;
-        let fail = |e| StoreError::io("write", "NAR", e);
-        self.out.write_all(&size.to_le_bytes()).map_err(fail)?;
-        let mut tee = Tee { inner: contents.take(size), out: &mut self.out };
+        self.nar.file_start(executable, size).map_err(fail)?;
+        let mut tee = Tee { inner: contents.take(size), out: &mut self.nar };
         consume(&mut tee)?;
         let left = tee.inner.limit();
         if left != 0 {
@@ -200,16 +174,22 @@ impl<W: Write> NarSink<W> {
                 "a file became {left} bytes shorter while it was read"
             )));
         }
-        let pad = [0; 8];
-        self.out.write_all(&pad[..((8 - size % 8) % 8) as usize]).map_err(fail)?;
-        self.texts(&[")"])?;
-        self.close()
+        self.nar.file_end().map_err(fail)
     }
 }
 
-struct Tee<'a, 'r, W> {
+/// A tree that cannot become a NAR (a name that is too long, say) is the tree's mistake, all
+/// else is the writer's.
+fn fail(error: NarError) -> StoreError {
+    match error {
+        NarError::Io(e) => StoreError::io("write", "NAR", e),
+        other => StoreError::invalid(format!("the file tree cannot be archived: {other}")),
+    }
+}
+
+struct Tee<'a, 'r, W: Write> {
     inner: std::io::Take<&'a mut (dyn Read + 'r)>,
-    out: &'a mut W,
+    out: &'a mut nar::Writer<W>,
 }
 
 impl<W: Write> Read for Tee<'_, '_, W> {
@@ -227,8 +207,9 @@ impl<W: Write> TreeSink for NarSink<W> {
         size: u64,
         contents: &mut dyn Read,
     ) -> Result<(), StoreError> {
-        let mut buffer = vec![0; 64 << 10];
-        self.file_through(executable, size, contents, &mut |contents| {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(64 << 10, 0);
+        let answer = self.file_through(executable, size, contents, &mut |contents| {
             loop {
                 match contents.read(&mut buffer) {
                     Ok(0) => return Ok(()),
@@ -237,33 +218,25 @@ impl<W: Write> TreeSink for NarSink<W> {
                     Err(e) => return Err(StoreError::io("read", "a file of the tree", e)),
                 }
             }
-        })
+        });
+        self.buffer = buffer;
+        answer
     }
 
     fn symlink(&mut self, target: &[u8]) -> Result<(), StoreError> {
-        self.open()?;
-        self.texts(&["(", "type", "symlink", "target"])?;
-        self.text(target)?;
-        self.texts(&[")"])?;
-        self.close()
+        self.nar.symlink(target).map_err(fail)
     }
 
     fn directory_start(&mut self) -> Result<(), StoreError> {
-        self.open()?;
-        self.n_open += 1;
-        self.texts(&["(", "type", "directory"])
+        self.nar.directory_start().map_err(fail)
     }
 
     fn entry(&mut self, name: &[u8]) -> Result<(), StoreError> {
-        self.texts(&["entry", "(", "name"])?;
-        self.text(name)?;
-        self.texts(&["node"])
+        self.nar.entry(name).map_err(fail)
     }
 
     fn directory_end(&mut self) -> Result<(), StoreError> {
-        self.n_open -= 1;
-        self.texts(&[")"])?;
-        self.close()
+        self.nar.directory_end().map_err(fail)
     }
 }
 

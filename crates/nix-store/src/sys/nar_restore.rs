@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 
+use nix_formats::nar::{self, Event};
 use rustix::fs::Mode;
 
 use super::dirfd::{CANONICAL_TIMES, sync_file, sync_file_system};
@@ -208,13 +209,30 @@ fn sync_tree(parent: &Dir, name: &str, budget: &mut usize) -> Result<bool, Store
     Ok(true)
 }
 
-/// Sends the nodes of a NAR into `sink`; `place` is for errors.
+/// Sends the nodes of a NAR into `sink`, and reads not one byte behind its end; `place` is for
+/// errors. The input is read in small pieces: give something buffered.
+///
+/// # Errors
+/// [`StoreError::Archive`] if it is no NAR or breaks a limit; what the sink says.
 pub fn visit_nar(
-    _nar: &mut dyn Read,
-    _place: &str,
-    _sink: &mut dyn TreeSink,
+    nar: &mut dyn Read,
+    place: &str,
+    sink: &mut dyn TreeSink,
 ) -> Result<(), StoreError> {
-    Err(StoreError::invalid("reading NARs is not there yet"))
+    let mut reader = nar::Reader::new(nar);
+    loop {
+        let event = reader
+            .next_event()
+            .map_err(|e| StoreError::Archive { place: place.to_owned(), reason: e.to_string() })?;
+        match event {
+            None => return Ok(()),
+            Some(Event::DirectoryStart) => sink.directory_start()?,
+            Some(Event::Entry(name)) => sink.entry(&name)?,
+            Some(Event::DirectoryEnd) => sink.directory_end()?,
+            Some(Event::Symlink(target)) => sink.symlink(&target)?,
+            Some(Event::File { executable, size }) => sink.file(executable, size, &mut reader)?,
+        }
+    }
 }
 
 /// Writes the tree of a NAR to `name` in `parent`, where nothing may be yet.

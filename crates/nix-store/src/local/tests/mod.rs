@@ -1,5 +1,8 @@
 //! The local store by itself, against C++ Nix on the same files, and under faults.
 
+mod cpp_nix;
+mod faults;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -45,24 +48,6 @@ fn two_texts(store: &LocalStore) -> (StorePath, StorePath) {
     let refers =
         store.add_text("ref.txt", text.as_bytes(), &BTreeSet::from([hello.clone()])).unwrap();
     (hello, refers)
-}
-
-/// Runs C++ Nix on the store; `None` where there is none.
-#[track_caller]
-fn nix_store(root: &Path, args: &[&str]) -> Option<String> {
-    let mut command = Command::new("nix-store");
-    command.arg("--store").arg(root).args(args).env("NIX_CONF_DIR", root);
-    let output = match command.output() {
-        Ok(output) => output,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            assert!(std::env::var_os("CI").is_none(), "install nix-store to run this test");
-            return None;
-        }
-        Err(e) => panic!("nix-store: {e}"),
-    };
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "nix-store {args:?}: {errors}");
-    Some(String::from_utf8(output.stdout).unwrap())
 }
 
 #[track_caller]
@@ -207,7 +192,7 @@ fn a_nar_with_another_hash_or_a_lie_in_its_address_never_becomes_visible() {
     damaged[at] = b'j';
     let error = store.add_nar(&info, &mut &damaged[..]).unwrap_err();
     assert!(matches!(error, StoreError::HashMismatch { .. }), "{error}");
-    let lie = PathInfo { ca: from.path_info(&refers).unwrap().ca.clone(), ..info.clone() };
+    let lie = PathInfo { ca: from.path_info(&refers).unwrap().ca, ..info.clone() };
     store.add_nar(&lie, &mut &nar[..]).unwrap_err();
     for end in 0..nar.len() {
         store.add_nar(&info, &mut &nar[..end]).unwrap_err();
@@ -342,51 +327,143 @@ fn a_newer_schema_is_refused() {
 }
 
 #[test]
-fn cpp_nix_reads_and_verifies_what_we_wrote() {
-    let (root, store) = scratch_store();
-    let (hello, refers) = two_texts(&store);
-    let tree = store.add_tree("tree", &tree_t(), FileMethod::Nar, HashAlgo::Sha256).unwrap();
-    store.flush().unwrap();
-    let root = root.path();
-    let (hello, refers) = (store.display(&hello), store.display(&refers));
-    let Some(_) = nix_store(root, &["--verify", "--check-contents"]) else { return };
-    let ask = |args: &[&str]| nix_store(root, args).unwrap();
-    assert_eq!(ask(&["-qR", &refers]), format!("{hello}\n{refers}\n"));
-    assert_eq!(ask(&["-q", "--references", &refers]), format!("{hello}\n"));
-    assert_eq!(ask(&["-q", "--referrers", &hello]), format!("{refers}\n"));
-    assert_eq!(ask(&["-q", "--deriver", &hello]), "unknown-deriver\n");
-    assert_eq!(ask(&["-q", "--size", &refers]), "176\n");
-    assert_eq!(
-        ask(&["-q", "--hash", &refers]),
-        "sha256:0400g7b10vr4s9sjr2900dv76vycxqpsaxwl2hgwhadrlxcf8vmn\n"
+fn an_object_that_refers_to_itself_needs_the_offsets_in_its_hash() {
+    let text = |part: &str| {
+        let own = format!("/nix/store/{part}-selfref");
+        let other = "/nix/store/i9pmrzmpshapij2kin22pff6fc2adavx-hello.txt";
+        file(&format!("me={own}/x\nagain={own}\nother={other}\n"))
+    };
+    let nar_of = |tree: &MemoryTree| {
+        let mut sink = sys::NarSink::new(Vec::new());
+        tree.visit(&mut sink).unwrap();
+        sink.finish().unwrap()
+    };
+    let (_root, store) = scratch_store();
+    let hello =
+        store.add_tree("hello.txt", &file("hello\n"), FileMethod::Nar, HashAlgo::Sha256).unwrap();
+    let path = StorePath::from_base_name("ar25jpw5irs6pxbk1gk6rh90dq565qgl-selfref").unwrap();
+    let nar = nar_of(&text(path.hash_part()));
+    let mut info = PathInfo::new(
+        path.clone(),
+        nix_formats::hash::Hash::of(HashAlgo::Sha256, &nar),
+        nar.len() as u64,
     );
-    assert_eq!(ask(&["-q", "--size", &store.display(&tree)]), "1056\n");
+    info.references = BTreeSet::from([path.clone(), hello.clone()]);
+    let ca = "fixed:r:sha256:1ql6d60x90xswv69jrs6s7vviifh7cnawcrqwbjvqp500xjvywfd";
+    info.ca = Some(nix_formats::content_address::ContentAddress::parse(ca).unwrap());
+    store.add_nar(&info, &mut &nar[..]).unwrap();
+    assert_eq!(store.query_referrers(&path).unwrap(), BTreeSet::from([path.clone()]));
+    assert_clean(&store);
+    // The same claim for other contents.
+    let (_root, store) = scratch_store();
+    store.add_tree("hello.txt", &file("hello\n"), FileMethod::Nar, HashAlgo::Sha256).unwrap();
+    let nar = nar_of(&file("something else"));
+    info.nar_hash = nix_formats::hash::Hash::of(HashAlgo::Sha256, &nar);
+    info.nar_size = nar.len() as u64;
+    let error = store.add_nar(&info, &mut &nar[..]).unwrap_err();
+    assert!(matches!(error, StoreError::HashMismatch { .. }), "{error}");
 }
 
 #[test]
-fn we_read_and_verify_what_cpp_nix_wrote() {
+fn a_derivation_from_elsewhere_must_have_its_own_output_paths() {
+    let text = r#"Derive([("out","/nix/store/nj83liashqlzmxjq8lyfxrx21whvgpqj-simple","","")],[],[],"x86_64-linux","/bin/sh",[],[("builder","/bin/sh"),("name","simple"),("out","/nix/store/nj83liashqlzmxjq8lyfxrx21whvgpqj-simple"),("system","x86_64-linux")])"#;
+    let (_from, from) = scratch_store();
+    let (_root, store) = scratch_store();
+    let send = |text: &str| {
+        let drv = from.add_text("simple.drv", text.as_bytes(), &BTreeSet::new()).unwrap();
+        let mut nar = Vec::new();
+        from.nar_to(&drv, &mut nar).unwrap();
+        store.add_nar(&from.path_info(&drv).unwrap(), &mut &nar[..]).map(|()| drv)
+    };
+    let drv = send(text).unwrap();
+    assert_eq!(store.display(&drv), "/nix/store/2wwpgwhlrid6ypd4f01r72hdpr4l7qgz-simple.drv");
+    let out = StorePath::from_base_name("nj83liashqlzmxjq8lyfxrx21whvgpqj-simple").unwrap();
+    let outputs = BTreeMap::from([("out".to_owned(), out.clone())]);
+    assert_eq!(store.query_derivation_outputs(&drv).unwrap(), outputs);
+    assert_eq!(store.query_valid_derivers(&out).unwrap(), BTreeSet::from([drv]));
+    let error = send(&text.replace("nj83liashqlz", "nj83liashqlx")).unwrap_err();
+    assert!(error.to_string().contains("simple.drv"), "{error}");
+}
+
+#[test]
+fn an_export_can_be_imported_and_a_damaged_object_not_exported() {
+    let (_from, from) = scratch_store();
+    let (hello, refers) = two_texts(&from);
+    let mut out = Vec::new();
+    from.export(&[refers.clone(), hello.clone()], &mut out).unwrap();
+    let (_root, store) = scratch_store();
+    assert_eq!(store.import(&mut &out[..]).unwrap(), [hello.clone(), refers.clone()]);
+    assert_eq!(store.path_info(&refers).unwrap().references, BTreeSet::from([hello.clone()]));
+    assert_clean(&store);
+    let (_root, store) = scratch_store();
+    store.import(&mut &out[..out.len() - 8]).unwrap_err();
+    std::fs::remove_file(from.real_path(&hello)).unwrap();
+    std::fs::write(from.real_path(&hello), "hellO\n").unwrap();
+    from.flush().unwrap();
+    let error = from.export(&[hello], &mut Vec::new()).unwrap_err();
+    assert!(matches!(error, StoreError::HashMismatch { .. }), "{error}");
+}
+
+#[test]
+fn a_directory_tree_deeper_than_the_open_file_limit_is_deleted() {
+    let (root, store) = scratch_store();
+    // Deeper than any path can be long, as a builder can make it.
+    let top = root.path().join("nix/store/deep");
+    std::fs::create_dir(&top).unwrap();
+    let mut dir = Dir::open(&top).unwrap();
+    for n in 0..3000 {
+        dir.create_file("file", 0o400).unwrap();
+        let inner = dir.create_dir("dddddddd", 0o700).unwrap();
+        dir.chmod_self(if n % 7 == 0 { 0o000 } else { 0o500 }).unwrap();
+        dir = inner;
+    }
+    drop(dir);
+    store.collect_garbage(&CollectOptions::default()).unwrap();
+    assert!(!top.exists());
+}
+
+#[test]
+fn deleting_never_leaves_its_tree_while_somebody_swaps_directories_for_links() {
     let root = tempfile::tempdir().unwrap();
-    let source = tempfile::tempdir().unwrap();
-    std::fs::write(source.path().join("hello.txt"), "hello\n").unwrap();
-    let added =
-        nix_store(root.path(), &["--add", source.path().join("hello.txt").to_str().unwrap()]);
-    let Some(added) = added else { return };
-    let store = open(root.path());
-    let path = store.store_dir().parse(added.trim_end()).unwrap();
-    assert_eq!(added, "/nix/store/i9pmrzmpshapij2kin22pff6fc2adavx-hello.txt\n");
-    let info = store.path_info(&path).unwrap();
-    assert_eq!(info.nar_size, 120);
-    assert_eq!(
-        info.ca.as_ref().unwrap().to_string(),
-        "fixed:r:sha256:04zwf782yjwnh3q6hz5izfd6jyip8kgw6g6yj43fiqhbyhdd0dqw"
-    );
-    // Added again, nothing changes; and the row is the same as one that we write.
-    let again =
-        store.add_tree("hello.txt", &file("hello\n"), FileMethod::Nar, HashAlgo::Sha256).unwrap();
-    assert_eq!(again, path);
-    let (_other_root, other) = scratch_store();
-    other.add_tree("hello.txt", &file("hello\n"), FileMethod::Nar, HashAlgo::Sha256).unwrap();
-    let ours = PathInfo::clone(&other.path_info(&path).unwrap());
-    assert_eq!(PathInfo { registration_time: info.registration_time, ..ours }, *info);
+    let canary = root.path().join("canary");
+    std::fs::create_dir(&canary).unwrap();
+    std::fs::write(canary.join("file"), "alive").unwrap();
+    let work = root.path().join("work");
+    std::fs::create_dir(&work).unwrap();
+    let dir = Dir::open(&work).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = std::fs::create_dir_all(work.join("tree/a"));
+                let _ = std::fs::write(work.join("tree/a/other"), "x");
+                let _ = std::fs::rename(work.join("tree/a"), work.join("tree/b"));
+                let _ = std::os::unix::fs::symlink(&canary, work.join("tree/a"));
+            }
+        });
+        for _ in 0..3000 {
+            // Fails now and then, as somebody makes new names; it must only fail in peace.
+            let _ = sys::delete_tree(&dir, "tree");
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(std::fs::read(canary.join("file")).unwrap(), b"alive");
+}
+
+#[test]
+fn a_text_replaces_whatever_lies_unregistered_at_its_place() {
+    let (root, store) = scratch_store();
+    let objects = root.path().join("nix/store");
+    let hello = "qa1w9gdfrba6jl2r57mb3c43863gqywp-hello.txt";
+    std::fs::create_dir_all(objects.join(hello).join("x")).unwrap();
+    std::fs::write(objects.join("3cmrvzmwi8kl03zzg5i25crdy3pjz95w-ref.txt"), "half").unwrap();
+    two_texts(&store);
+    assert_clean(&store);
+    // Thrown away before it is registered: an error now, not a valid object without a file.
+    let lost = store.add_text("lost", b"lost", &BTreeSet::new()).unwrap();
+    std::fs::remove_file(store.real_path(&lost)).unwrap();
+    let error = store.flush().unwrap_err();
+    assert!(error.to_string().contains("-lost'"), "{error}");
+    assert!(!store.is_valid(&lost).unwrap());
     assert_clean(&store);
 }
