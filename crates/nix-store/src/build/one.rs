@@ -347,7 +347,7 @@ impl Job<'_> {
             }
             None => {
                 let list = words(self.drv.env.get(&b"exportReferencesGraph"[..]));
-                if list.len() % 2 != 0 {
+                if !list.len().is_multiple_of(2) {
                     return Err(not_started(format!(
                         "'exportReferencesGraph' of '{}' must be a list of names and paths in \
                          turn",
