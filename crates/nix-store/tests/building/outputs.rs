@@ -208,7 +208,10 @@ fn check_mode(f: &Fixture) -> Result<(), String> {
     let error = f.failure_with(&random, &settings)?;
     holds(error.exit_code() == 104, "exit code")?;
     let out = f.store.display(&f.out(&random, "out"));
-    has(&error.to_string(), &format!("may not be deterministic: output '{out}' differs"))?;
+    has(
+        &error.to_string(),
+        &format!("may not be deterministic: output '{out}' differs (contents differ at byte "),
+    )?;
     let after = fs::read(f.real(&f.out(&random, "out"))).map_err(|error| error.to_string())?;
     holds(before == after, "the valid output is untouched")?;
     let settings = BuildSettings { keep_failed: true, ..settings };
@@ -309,7 +312,9 @@ fn fetch_file(f: &Fixture) -> Result<(), String> {
     };
     same(&f.output_of(&recipe("right", right).write())?, "hello\n")?;
     let wrong = recipe("wrong", Hash::of(HashAlgo::Sha256, "other")).write();
-    holds(f.failure_of(&wrong)?.exit_code() == 102, "exit code")?;
+    let error = f.failure_of(&wrong)?;
+    holds(error.exit_code() == 102, "exit code")?;
+    has(&error.to_string(), &format!("url:    {url}"))?;
     let gone = f
         .recipe("gone", "")
         .builder("builtin:fetchurl")

@@ -82,6 +82,19 @@ pub(crate) fn take_stdin() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
+/// Closes every descriptor from 3 on but one. Only for the start of a process that owns none yet.
+pub(crate) fn close_all_but(keep: &OwnedFd) -> io::Result<()> {
+    let keep = keep.as_raw_fd() as u32;
+    for (first, last) in [(3, keep.saturating_sub(1)), (keep + 1, u32::MAX)] {
+        if first <= last {
+            // SAFETY: nothing in this process owns one of these: it was just started, and they
+            // were left open by the program that started it.
+            check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0_u32) })?;
+        }
+    }
+    Ok(())
+}
+
 /// Marks every descriptor from 3 on to be closed when a program is started.
 pub(crate) fn close_others_on_exec() -> io::Result<()> {
     // SAFETY: changes only flags of descriptors.
