@@ -47,9 +47,11 @@ impl BuildDir {
             match builds.create_dir(&name, 0o700) {
                 Ok(_) => {}
                 Err(e) if e.raw_os_error() == Some(libc::EEXIST) => continue,
+                // Between making and opening, another process took it for abandoned.
+                Err(e) if e.raw_os_error() == Some(libc::ENOENT) => continue,
                 Err(e) => return Err(e),
             }
-            // Between making and locking, another process may have taken it for abandoned.
+            // The same may happen between opening and locking.
             if let Some(lock) = try_lock(&builds, &name) {
                 let dir = BuildDir { builds, name, _lock: lock };
                 for inner in ["build", "root"] {
@@ -173,9 +175,12 @@ fn try_lock(dir: &Dir, name: &OsStr) -> Option<File> {
 
 /// Deletes the directories of builds whose process is gone.
 fn delete_abandoned(builds: &Dir) -> Result<(), StoreError> {
+    let own = format!("nix-{}-", std::process::id());
     for name in builds.entries()? {
         let name = OsStr::from_bytes(&name);
+        // Another thread of this process may be about to lock one of ours.
         if name.as_bytes().starts_with(b"nix-")
+            && !name.as_bytes().starts_with(own.as_bytes())
             && let Some(_lock) = try_lock(builds, name)
         {
             // Another process may delete it at the same time; then it is gone, too.

@@ -38,7 +38,10 @@ impl BuildError {
 pub struct FailureReport {
     /// The builds that failed themselves, in the order in which they did.
     pub failures: Vec<BuildFailure>,
-    /// The derivations that could not be built because of them, sorted.
+    /// The derivations that cannot be built because they need one of these, sorted.
+    pub dependants: Vec<StorePath>,
+    /// All derivations that were not built: the dependants, and those that were stopped or not
+    /// begun because a failure ends everything. Sorted.
     pub not_attempted: Vec<StorePath>,
     /// How many builds succeeded.
     pub n_built: usize,
@@ -61,8 +64,8 @@ impl std::fmt::Display for FailureReport {
             }
             write!(f, "{failure}")?;
         }
-        if !self.not_attempted.is_empty() {
-            let names: Vec<&str> = self.not_attempted.iter().map(|drv| display_name(drv)).collect();
+        if !self.dependants.is_empty() {
+            let names: Vec<&str> = self.dependants.iter().map(display_name).collect();
             let n = names.len();
             let noun = if n == 1 { "dependant" } else { "dependants" };
             write!(f, "\n{n} {noun} not built: {}", names.join(", "))?;

@@ -2,6 +2,7 @@
 
 mod build_dir;
 mod checks;
+mod differ;
 mod environment;
 pub mod error;
 pub mod events;

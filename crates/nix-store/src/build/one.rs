@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix_formats::derivation::Derivation;
 use nix_formats::store_path::StorePath;
@@ -21,12 +22,15 @@ use super::settings::{BuildSettings, SandboxMode};
 use super::structured_attrs::{self, GraphNode};
 use crate::closure::Closure;
 use crate::error::StoreError;
-use crate::local::LocalStore;
+use crate::local::{LocalStore, PathLocks};
 use crate::store::Store;
 use crate::sys::{Dir, delete_tree};
 
 /// Below this many free bytes a failure may come from a full disk.
 const NEARLY_FULL: u64 = 8 << 20;
+
+/// How often a lock that somebody else holds is tried.
+const LOCK_TICK: Duration = Duration::from_millis(100);
 
 /// How a build ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +102,7 @@ impl Job<'_> {
         for path in outputs.values() {
             self.store.add_temp_root(path)?;
         }
-        let _locks = self.store.lock_paths(outputs.values())?;
+        let Some(_locks) = self.wait_for_locks(&outputs)? else { return Ok(Built::Cancelled) };
         let mut invalid = BTreeSet::new();
         for (name, path) in &outputs {
             if !self.store.is_valid(path)? {
@@ -231,6 +235,28 @@ impl Job<'_> {
         result
     }
 
+    /// Takes the locks of all outputs; `None` if the caller wants to stop meanwhile.
+    fn wait_for_locks(
+        &self,
+        outputs: &BTreeMap<String, StorePath>,
+    ) -> Result<Option<PathLocks>, Rejected> {
+        let mut told = false;
+        loop {
+            if let Some(locks) = self.store.try_lock_paths(outputs.values())? {
+                return Ok(Some(locks));
+            }
+            if self.settings.is_cancelled() {
+                return Ok(None);
+            }
+            if !told {
+                told = true;
+                let text = format!("waiting for another build of '{}'", self.name());
+                self.events.event(Event::Message { level: Level::Info, text });
+            }
+            std::thread::sleep(LOCK_TICK);
+        }
+    }
+
     /// Whether this machine is what the derivation demands.
     fn check_machine(&self) -> Result<(), Rejected> {
         let settings = self.settings;
@@ -347,7 +373,7 @@ impl Job<'_> {
             }
             None => {
                 let list = words(self.drv.env.get(&b"exportReferencesGraph"[..]));
-                if list.len() % 2 != 0 {
+                if !list.len().is_multiple_of(2) {
                     return Err(not_started(format!(
                         "'exportReferencesGraph' of '{}' must be a list of names and paths in \
                          turn",
@@ -462,7 +488,7 @@ impl Job<'_> {
         let made = collect.copy_all()?;
         let drv_path = self.store.display(self.drv_path);
         for one in &made {
-            outputs::check_fixed(self.store, &drv_path, one)?;
+            outputs::check_fixed(self.store, self.drv, &drv_path, one)?;
         }
         outputs::check_cycles(&drv_path, &made)?;
         checks::check(self.store, self.drv, &made)?;

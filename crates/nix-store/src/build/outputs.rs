@@ -14,9 +14,11 @@ use nix_formats::hash::{Hash, HashAlgo, Hasher};
 use nix_formats::references::Scanner;
 use nix_formats::store_path::{FileMethod, StorePath};
 
+use super::differ::first_difference;
 use super::error::FailureKind;
 use crate::add::TreeSink;
 use crate::error::StoreError;
+use crate::http::redacted;
 use crate::local::{LocalStore, Place};
 use crate::store::{PathInfo, Store};
 use crate::sys::{Dir, EntryType, NarSink, Owner, RestoreSink, canonicalise, visit_tree};
@@ -298,7 +300,12 @@ pub(crate) fn check_cycles(drv_path: &str, made: &[Made]) -> Result<(), Rejected
 
 /// Checks a fixed output against its promise. Contents with another hash stay in the store under
 /// the path that is truly theirs, so that correcting the hash costs no second download.
-pub(crate) fn check_fixed(store: &LocalStore, drv_path: &str, made: &Made) -> Result<(), Rejected> {
+pub(crate) fn check_fixed(
+    store: &LocalStore,
+    drv: &Derivation,
+    drv_path: &str,
+    made: &Made,
+) -> Result<(), Rejected> {
     let Some(promised) = made.info.ca else { return Ok(()) };
     let is_flat = !matches!(promised, ContentAddress::Fixed { method: FileMethod::Nar, .. });
     if is_flat && !made.is_plain_file {
@@ -319,11 +326,16 @@ pub(crate) fn check_fixed(store: &LocalStore, drv_path: &str, made: &Made) -> Re
     if got == *promised.hash() {
         return Ok(());
     }
-    let message = format!(
+    let mut message = format!(
         "hash mismatch in fixed-output derivation '{drv_path}':\n  specified: {}\n     got:    {}",
         promised.hash().to_sri(),
         got.to_sri()
     );
+    let url = drv.env.get(&b"url"[..]).or_else(|| drv.env.get(&b"urls"[..]));
+    if let Some(url) = url.filter(|url| !url.is_empty()) {
+        message.push_str("\n         url:    ");
+        message.push_str(&redacted(&String::from_utf8_lossy(url)));
+    }
     if let ContentAddress::Fixed { method, .. } = promised {
         keep_as(store, made, ContentAddress::Fixed { method, hash: got })?;
     }
@@ -381,6 +393,7 @@ pub(crate) fn compare(
     made: Vec<Made>,
     keep: bool,
 ) -> Result<(), Rejected> {
+    let real_store = Dir::open(store.real_store_dir())?;
     let mut confirmed = Vec::new();
     let mut differing = Vec::new();
     for one in made {
@@ -390,17 +403,21 @@ pub(crate) fn compare(
             continue;
         }
         let path = store.display(&one.info.path);
+        // Looked for before the other contents may move.
+        let difference = first_difference(
+            (&real_store, one.info.path.base_name()),
+            (&one.place.dir, &one.place.name),
+        )?;
         let kept = if keep {
             let name = format!("{}.check", one.info.path.base_name());
-            let dir = Dir::open(store.real_store_dir())?;
-            crate::sys::delete_tree(&dir, &name)?;
-            one.place.dir.rename_new(&one.place.name, &dir, &name)?;
-            crate::sys::seal(&dir, &name)?;
+            crate::sys::delete_tree(&real_store, &name)?;
+            one.place.dir.rename_new(&one.place.name, &real_store, &name)?;
+            crate::sys::seal(&real_store, &name)?;
             format!(" from '{path}.check'")
         } else {
             String::new()
         };
-        differing.push(format!("output '{path}' differs{kept}"));
+        differing.push(format!("output '{path}' differs{kept} ({difference})"));
     }
     if differing.is_empty() {
         return Ok(store.register(&confirmed)?);

@@ -223,12 +223,12 @@ impl<'a> Libraries<'a> {
 }
 
 /// Headers of an ELF file; `None` for anything else or anything unreadable.
-pub(super) fn read_info(file: &Path) -> Option<ElfInfo> {
+pub(crate) fn read_info(file: &Path) -> Option<ElfInfo> {
     ElfInfo::read(&fs::File::open(file).ok()?).ok()?
 }
 
 /// The directories of a file's run path, `$ORIGIN` replaced, that exist.
-pub(super) fn expand_run_path(info: &ElfInfo, file: &Path) -> Vec<PathBuf> {
+pub(crate) fn expand_run_path(info: &ElfInfo, file: &Path) -> Vec<PathBuf> {
     let Some(run_path) = &info.run_path else { return Vec::new() };
     let origin = file.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned();
     String::from_utf8_lossy(run_path)
@@ -239,7 +239,7 @@ pub(super) fn expand_run_path(info: &ElfInfo, file: &Path) -> Vec<PathBuf> {
 }
 
 /// What `/etc/ld.so.conf` names, then the directories built into the loader.
-fn loader_dirs(root: &Path) -> Vec<PathBuf> {
+pub(crate) fn loader_dirs(root: &Path) -> Vec<PathBuf> {
     let mut dirs = Vec::new();
     read_conf(root, &root.join("etc/ld.so.conf"), 0, &mut dirs);
     let triple = format!("{}-linux-gnu", std::env::consts::ARCH);

@@ -95,17 +95,19 @@ pub(super) fn run(
         return if progress.cancelled { Err(BuildError::Cancelled) } else { Ok(()) };
     }
     let failed: BTreeSet<&_> = progress.failures.iter().map(|failure| &failure.drv).collect();
-    let not_attempted = plan
-        .builds
-        .iter()
-        .enumerate()
-        .filter(|(i, build)| !progress.done.contains(i) && !failed.contains(&build.drv_path))
-        .map(|(_, build)| build.drv_path.clone())
-        .collect::<BTreeSet<_>>();
+    let paths = |keep: &dyn Fn(usize) -> bool| -> Vec<_> {
+        let all = plan.builds.iter().enumerate();
+        let kept = all.filter(|(i, build)| keep(*i) && !failed.contains(&build.drv_path));
+        let sorted: BTreeSet<_> = kept.map(|(_, build)| build.drv_path.clone()).collect();
+        sorted.into_iter().collect()
+    };
+    let dependants = paths(&|i| progress.lost.contains(&i));
+    let not_attempted = paths(&|i| !progress.done.contains(&i));
     let n_built = progress.done.len();
     Err(BuildError::Failed(Box::new(FailureReport {
         failures: progress.failures,
-        not_attempted: not_attempted.into_iter().collect(),
+        dependants,
+        not_attempted,
         n_built,
     })))
 }

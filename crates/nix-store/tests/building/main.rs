@@ -4,6 +4,8 @@
 //! Not the usual harness: a program that builds has to become the starter when it is asked to,
 //! before any thread exists.
 
+#![expect(clippy::unwrap_used, reason = "a test program: a panic is a failed case")]
+
 mod basics;
 mod fixture;
 mod outputs;

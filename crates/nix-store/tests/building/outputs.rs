@@ -21,6 +21,8 @@ pub(crate) const CASES: &[Case] = &[
     ("devices_pipes_and_sockets_are_refused", special_files),
     ("fixed_outputs_are_checked_and_wrong_contents_kept", fixed),
     ("fixed_outputs_of_every_kind", fixed_kinds),
+    ("files_are_fetched_and_checked", fetch_file),
+    ("executables_are_fetched_over_http", fetch_http),
     ("promises_about_references_are_kept", promises),
     ("a_second_build_is_compared", check_mode),
     ("missing_outputs_are_rebuilt_beside_valid_ones", partial),
@@ -206,7 +208,10 @@ fn check_mode(f: &Fixture) -> Result<(), String> {
     let error = f.failure_with(&random, &settings)?;
     holds(error.exit_code() == 104, "exit code")?;
     let out = f.store.display(&f.out(&random, "out"));
-    has(&error.to_string(), &format!("may not be deterministic: output '{out}' differs"))?;
+    has(
+        &error.to_string(),
+        &format!("may not be deterministic: output '{out}' differs (contents differ at byte "),
+    )?;
     let after = fs::read(f.real(&f.out(&random, "out"))).map_err(|error| error.to_string())?;
     holds(before == after, "the valid output is untouched")?;
     let settings = BuildSettings { keep_failed: true, ..settings };
@@ -291,4 +296,80 @@ fn verify(f: &Fixture) -> Result<(), String> {
     has(&text, &f.store.display(&top))?;
     let Some((_, text)) = f.real_nix(&["--read-log", &path]) else { return Ok(()) };
     holds(!text.contains("error"), &text)
+}
+
+fn fetch_file(f: &Fixture) -> Result<(), String> {
+    let file = f.dir.path().join("a file.txt");
+    fs::write(&file, "hello\n").map_err(|error| error.to_string())?;
+    let url = format!("file://{}", file.display()).replace(' ', "%20");
+    let right = Hash::of(HashAlgo::Sha256, "hello\n");
+    let recipe = |name: &str, hash| {
+        f.recipe(name, "")
+            .builder("builtin:fetchurl")
+            .system("builtin")
+            .env("url", &url)
+            .fixed(FileMethod::Flat, hash)
+    };
+    same(&f.output_of(&recipe("right", right).write())?, "hello\n")?;
+    let wrong = recipe("wrong", Hash::of(HashAlgo::Sha256, "other")).write();
+    let error = f.failure_of(&wrong)?;
+    holds(error.exit_code() == 102, "exit code")?;
+    has(&error.to_string(), &format!("url:    {url}"))?;
+    let gone = f
+        .recipe("gone", "")
+        .builder("builtin:fetchurl")
+        .env("urls", &format!("file:///no/such/file {url}"))
+        .fixed(FileMethod::Flat, right)
+        .write();
+    same(&f.output_of(&gone)?, "hello\n")?;
+    has(&f.told.log("gone"), "cannot fetch 'file:///no/such/file'")?;
+    let none = f
+        .recipe("none", "")
+        .builder("builtin:fetchurl")
+        .env("url", "file:///no/such/file")
+        .fixed(FileMethod::Flat, right)
+        .write();
+    has(&f.failure_of(&none)?.to_string(), "cannot fetch 'file:///no/such/file': No such file")
+}
+
+fn fetch_http(f: &Fixture) -> Result<(), String> {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    let port = listener.local_addr().map_err(|error| error.to_string())?.port();
+    let server = std::thread::spawn(move || {
+        if let Ok((mut peer, _)) = listener.accept() {
+            let mut request = [0; 4096];
+            let n = peer.read(&mut request).unwrap_or(0);
+            let answer =
+                "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\n#!/bin/sh\n";
+            let _ = peer.write_all(answer.as_bytes());
+            return String::from_utf8_lossy(&request[..n]).into_owned();
+        }
+        String::new()
+    });
+    let hash = nar_hash_of_script(f)?;
+    let drv = f
+        .recipe("script", "")
+        .builder("builtin:fetchurl")
+        .env("url", &format!("http://127.0.0.1:{port}/x"))
+        .env("executable", "1")
+        .fixed(FileMethod::Nar, hash)
+        .write();
+    let text = f.output_of(&drv);
+    let _ = std::net::TcpStream::connect(("127.0.0.1", port));
+    let request = server.join().map_err(|_| "the server panicked")?;
+    same(&text?, "#!/bin/sh\n")?;
+    has(&request, "GET /x HTTP/1.1")
+}
+
+/// The NAR hash of an executable file with the contents that the server of the case sends.
+fn nar_hash_of_script(f: &Fixture) -> Result<Hash, String> {
+    let file = f.dir.path().join("script");
+    fs::write(&file, "#!/bin/sh\n").map_err(|error| error.to_string())?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755))
+        .map_err(|error| error.to_string())?;
+    let mut nar = Vec::new();
+    let (dir, name) = nix_store::sys::Dir::open_parent(&file).map_err(|error| error.to_string())?;
+    nix_store::sys::dump_nar(&dir, name, &mut nar).map_err(|error| error.to_string())?;
+    Ok(Hash::of(HashAlgo::Sha256, nar))
 }

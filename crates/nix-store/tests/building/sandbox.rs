@@ -23,6 +23,7 @@ pub(crate) const CASES: &[Case] = &[
     ("kernel_settings_cannot_be_written", kernel_settings),
     ("paths_of_the_machine_are_shown_only_when_allowed", host_paths),
     ("paths_of_the_settings_are_shown", settings_paths),
+    ("the_shell_of_the_machine_works_too", host_shell),
     ("a_symbolic_link_is_an_input_like_any_other", link_input),
     ("without_a_sandbox_a_moved_store_is_refused", moved_store),
     ("without_a_sandbox_builds_work_in_a_store_at_its_place", unsandboxed),
@@ -120,7 +121,7 @@ fn impure_env(f: &Fixture) -> Result<(), String> {
 }
 
 fn privileges(f: &Fixture) -> Result<(), String> {
-    let script = "for n in $(seq 0 99); do [ -L /proc/1/fd/$n ] && echo $n $(readlink /proc/1/fd/$n | sed 's/[0-9]*$//'); done; grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; \
+    let script = "for n in $(seq 0 99); do [ -L /proc/1/fd/$n ] && echo $n $(readlink /proc/1/fd/$n | sed 's/[0-9]*$//'); done; grep -E '^(Sig(Blk|Ign)|Cap|NoNewPrivs|Seccomp:)' /proc/self/status; \
                   ulimit -c; cat /proc/self/personality; ls /proc/1/root/ | wc -l; unshare -r true 2>/dev/null; \
                   mount -t tmpfs none /tmp 2>/dev/null && exit 7; tty; echo > $out";
     let drv = f.recipe("priv", script).write();
@@ -129,7 +130,7 @@ fn privileges(f: &Fixture) -> Result<(), String> {
     same(
         &f.told.log("priv"),
         &format!(
-            "0 /dev/null\n1 /dev/pts/\n2 /dev/pts/\nCapInh:\t{zero}\nCapPrm:\t{zero}\nCapEff:\t{zero}\nCapBnd:\t{zero}\nCapAmb:\t{zero}\n\
+            "0 /dev/null\n1 /dev/pts/\n2 /dev/pts/\nSigBlk:\t{zero}\nSigIgn:\t{zero}\nCapInh:\t{zero}\nCapPrm:\t{zero}\nCapEff:\t{zero}\nCapBnd:\t{zero}\nCapAmb:\t{zero}\n\
              NoNewPrivs:\t1\nSeccomp:\t2\n0\n00040000\n7\nnot a tty\n"
         ),
     )
@@ -224,4 +225,15 @@ fn unsandboxed(_: &Fixture) -> Result<(), String> {
     let command = fs::read_to_string(format!("/proc/{}/cmdline", lines[2])).unwrap_or_default();
     holds(!command.contains("sleep"), "what the builder left behind is gone")?;
     holds(f.leftovers().is_empty(), "nothing else is left")
+}
+
+fn host_shell(f: &Fixture) -> Result<(), String> {
+    // As on a machine without busybox: the shell of the host, with its loader and libraries.
+    let shell = fs::canonicalize("/bin/sh").map_err(|error| error.to_string())?;
+    let mut sandbox_paths = nix_store::build::sandbox::shell::with_libraries(&shell);
+    sandbox_paths[0].target = "/bin/sh".into();
+    let settings = BuildSettings { sandbox_paths, ..f.settings.clone() };
+    let drv = f.recipe("x", "echo hello > $out").write();
+    let outputs = f.realise_with(&[&drv], &settings).map_err(|error| error.to_string())?;
+    same(&f.read(&outputs[0]["out"])?, "hello\n")
 }

@@ -6,6 +6,7 @@
 //! as it likes. Other crates extend the table with [`InternalBuilders::with`]; the *same* table
 //! has to be given to [`crate::build::starter::run_if_asked`] and to [`crate::realise::realise`].
 
+pub mod fetchurl;
 pub mod host_import;
 
 use std::collections::BTreeMap;
@@ -83,7 +84,7 @@ impl InternalBuilders {
 
     /// The builders of this crate.
     pub fn standard() -> InternalBuilders {
-        InternalBuilders::default().with(host_import::BUILDERS)
+        InternalBuilders::default().with(fetchurl::BUILDERS).with(host_import::BUILDERS)
     }
 
     /// The same table with more builders; a later one of the same name wins.

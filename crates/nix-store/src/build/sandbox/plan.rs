@@ -10,9 +10,11 @@ use nix_formats::store_path::StorePath;
 
 use super::shell::default_shell;
 use crate::build::environment::words;
+use crate::build::internal::fetchurl;
 use crate::build::request::{Bind, BindKind, Identity, Sandbox};
 use crate::build::settings::BuildSettings;
 use crate::build::structured_attrs;
+use crate::http;
 use crate::store::Store;
 
 /// User and group inside the sandbox.
@@ -60,6 +62,11 @@ pub(crate) fn plan(p: &PlanInputs<'_>) -> Result<Sandbox, String> {
         add("/dev/kvm".into(), "/dev/kvm".into(), BindKind::Optional);
     }
     let fixed_output = p.drv.is_fixed_output();
+    if fixed_output && p.drv.builder == b"builtin:fetchurl" {
+        for path in fetched_files(p.drv) {
+            add(path.clone(), path, BindKind::ReadOnly);
+        }
+    }
     Ok(Sandbox {
         root: p.root.clone(),
         host_build_dir: p.host_build_dir.clone(),
@@ -116,6 +123,24 @@ fn impure_host_deps(p: &PlanInputs<'_>) -> Result<BTreeSet<PathBuf>, String> {
         }
     }
     Ok(asked.into_iter().collect())
+}
+
+/// The files of the host that our own fetcher is asked for by `file` URLs. The promised hash
+/// decides what becomes of the contents; what the build user may not read stays unread.
+fn fetched_files(drv: &Derivation) -> Vec<PathBuf> {
+    let variable = |name: &str| {
+        let value = drv.env.get(name.as_bytes())?;
+        String::from_utf8(value.clone()).ok()
+    };
+    let urls = match fetchurl::Request::read(&variable, drv.structured_attrs()) {
+        Some(request) => request.urls,
+        None => Vec::new(),
+    };
+    urls.iter()
+        .filter(|url| http::scheme(url).as_deref() == Some("file"))
+        .filter_map(|url| http::file_path(url))
+        .filter(|path| path.is_file() && path.components().all(|c| c != Component::ParentDir))
+        .collect()
 }
 
 /// The files of `/etc`.

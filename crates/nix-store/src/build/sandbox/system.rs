@@ -52,12 +52,47 @@ pub(crate) fn exec(program: &CString, args: &[CString], env: &[CString]) -> io::
     io::Error::last_os_error()
 }
 
+/// Gives every signal its default action and lets all of them through. Programs inherit what is
+/// ignored, and the Rust runtime ignores SIGPIPE.
+pub(crate) fn default_signals() {
+    // The kernel's own form of `struct sigaction`, all zero: the default action. The C library
+    // would refuse two signals that it keeps for itself but that can be inherited as ignored.
+    let default = [0_u64; 4];
+    for signal in 1..=64_i32 {
+        // SAFETY: sets no handler, and reads a struct of the size that the kernel expects. The
+        // two signals that cannot be changed stay as they are.
+        unsafe {
+            let none = std::ptr::null_mut::<u64>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, 8_usize)
+        };
+    }
+    // SAFETY: an all-zero set is a valid value to be initialised; the call after it reads only it.
+    unsafe {
+        let mut none = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
 /// Takes over standard input as a descriptor of its own that programs do not inherit.
 pub(crate) fn take_stdin() -> io::Result<OwnedFd> {
     // SAFETY: descriptor 0 is open in every started process; the call copies it.
     let fd = check(unsafe { libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 3) }.into())?;
     // SAFETY: the kernel just made this descriptor for us alone.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Closes every descriptor from 3 on but one. Only for the start of a process that owns none yet.
+pub(crate) fn close_all_but(keep: &OwnedFd) -> io::Result<()> {
+    let keep = keep.as_raw_fd() as u32;
+    for (first, last) in [(3, keep.saturating_sub(1)), (keep + 1, u32::MAX)] {
+        if first <= last {
+            // SAFETY: nothing in this process owns one of these: it was just started, and they
+            // were left open by the program that started it.
+            check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0_u32) })?;
+        }
+    }
+    Ok(())
 }
 
 /// Marks every descriptor from 3 on to be closed when a program is started.

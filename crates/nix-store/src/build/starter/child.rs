@@ -87,6 +87,7 @@ fn exec(request: &Request) -> String {
     match texts() {
         Err(sentence) => sentence,
         Ok((program, args, env)) => {
+            system::default_signals();
             let error = system::exec(&program, &args, &env);
             let program = String::from_utf8_lossy(&request.builder);
             let hint = match error.raw_os_error() {

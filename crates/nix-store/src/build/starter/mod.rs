@@ -46,7 +46,9 @@ pub fn run_if_asked(builders: &InternalBuilders) {
 }
 
 fn run(builders: &InternalBuilders) -> std::io::Result<()> {
-    let mut socket = UnixStream::from(system::take_stdin()?);
+    let stdin = system::take_stdin()?;
+    system::close_all_but(&stdin)?;
+    let mut socket = UnixStream::from(stdin);
     let null: OwnedFd = std::fs::File::options().read(true).write(true).open("/dev/null")?.into();
     rustix::stdio::dup2_stdin(&null)?;
 
