@@ -83,8 +83,11 @@ impl Machine {
             ..ReadOptions::bare()
         };
         let options = ReadOptions { poll: &poll, ..options };
-        let program = syntax::read(&engine.symbols, file, &text, &options)
-            .map_err(|e| self.syntax_error(file, e))?;
+        let read = self.reader.read(&engine.symbols, file, &text, &options);
+        let program = read.map_err(|mut e| {
+            e.further.extend(syntax::tree::mistakes_after(&text, &e));
+            self.syntax_error(file, e)
+        })?;
         for (span, message) in &program.warnings {
             let (line, column) = engine.sources.line_column(file, span.start);
             self.warn(format!("{message} (line {line}, column {column})").as_bytes());

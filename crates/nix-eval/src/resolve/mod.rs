@@ -13,6 +13,8 @@ mod expr;
 mod lambda;
 mod scope;
 mod set;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     ir::{self, Body, BodyId, CacheId, File, Node, NodeId, Place, Range},

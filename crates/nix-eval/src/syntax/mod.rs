@@ -11,6 +11,8 @@ mod lexer;
 pub(crate) mod names;
 mod options;
 mod parser;
+#[cfg(test)]
+mod tests;
 pub mod tree;
 
 pub use error::{SyntaxError, SyntaxErrorKind};

@@ -21,7 +21,7 @@ struct Entry {
 /// Places of a new table.
 const SMALL: usize = 128;
 /// Places of the largest table that is used again; clearing it costs as much as a small file.
-const MOST_KEPT: usize = 2048;
+const MOST_KEPT: usize = 512;
 
 /// The names of one file.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use crate::{
     syntax::{
         Lint, SyntaxError, SyntaxErrorKind,
         ast::{Expr, Id, Part},
+        lexer::{INDENTED, STRING, is},
     },
 };
 
@@ -98,9 +99,8 @@ impl<'a> Parser<'a> {
         let base = self.scratch.text.len();
         loop {
             let begin = at;
-            while !matches!(self.lexer.byte(at), b'"' | b'\\' | b'$' | b'\r' | 0) {
-                at += 1;
-            }
+            let rest = &self.text[at..];
+            at += rest.iter().position(|&b| is(b, STRING)).unwrap_or(rest.len());
             let text: &'a [u8] = self.text;
             let plain = &text[begin..at];
             if self.scratch.text.len() == base && self.lexer.byte(at) == b'"' {
@@ -188,15 +188,14 @@ impl<'a> Parser<'a> {
         let base_piece = self.scratch.pieces.len();
         let mut begin = at;
         loop {
-            while !matches!(self.lexer.byte(at), b'\'' | b'$' | 0) {
-                at += 1;
-            }
+            let rest = &self.text[at..];
+            at += rest.iter().position(|&b| is(b, INDENTED)).unwrap_or(rest.len());
             let next = self.lexer.byte(at + 1);
             match self.lexer.byte(at) {
                 b'$' if next == b'{' => {
                     self.push_piece(begin, at);
                     let base = self.scratch.words.len();
-                    at = self.interpolation(at)?;
+                    at = self.interpolation(at).map_err(meant_for_the_shell)?;
                     let id = Id(self.scratch.words[base]);
                     self.scratch.pieces.push(Piece::Expr(id));
                     self.scratch.words.truncate(base);
@@ -547,6 +546,15 @@ impl<'a> Parser<'a> {
     fn nul_or_end(&self, start: u32, at: usize, quote: &'static str) -> Fail {
         if at < self.text.len() { self.nul(at) } else { self.unclosed_string(start, quote) }
     }
+}
+
+/// A mistake in `${…}` of an indented string is often a shell's variable.
+#[cold]
+fn meant_for_the_shell(mut error: Fail) -> Fail {
+    if error.kind == SyntaxErrorKind::Syntax && error.help.is_none() {
+        error.help = Some("a '${' that is meant literally is written ''${ in this string".into());
+    }
+    error
 }
 
 /// Appends the segments of a path to the one that begins at `root` of `out`, which is empty for the root.

@@ -8,7 +8,7 @@ use rnix::{ParseError, SyntaxKind};
 use super::gate;
 use crate::{
     source::Span,
-    syntax::{SyntaxError, SyntaxErrorKind},
+    syntax::{SyntaxError, SyntaxErrorKind, lexer::Lexer},
 };
 
 /// How many mistakes are shown besides the first.
@@ -68,10 +68,8 @@ fn translate(text: &str, error: &ParseError) -> Option<SyntaxError> {
         },
         ParseError::UnexpectedWanted(_, range, wanted) => {
             let found = quote(text, range);
-            match wants(wanted) {
-                Some(wanted) => make(range, format!("expected {wanted}, but found {found}")),
-                None => make(range, format!("{found} cannot stand here")),
-            }
+            // rnix that would take nearly anything has lost its way: that is no news.
+            make(range, format!("expected {}, but found {found}", wants(wanted)?))
         }
         ParseError::UnexpectedDoubleBind(range) => {
             make(range, "the whole argument is named twice".into())
@@ -87,25 +85,24 @@ fn translate(text: &str, error: &ParseError) -> Option<SyntaxError> {
     }
 }
 
-/// The source at a range, short, in quotes.
+/// The token at the beginning of a range, in quotes.
 fn quote(text: &str, range: &rnix::TextRange) -> String {
-    let text = text[range.start().into()..range.end().into()].trim();
-    let line = text.lines().next().unwrap_or("");
-    match line.char_indices().nth(30) {
-        Some((cut, _)) => format!("'{}…'", &line[..cut]),
-        None if line.len() < text.len() => format!("'{line}…'"),
-        None => format!("'{line}'"),
+    let bytes = &text.as_bytes()[..usize::from(range.end())];
+    let token = Lexer::new(bytes).next(range.start().into());
+    let token = String::from_utf8_lossy(&bytes[token.start as usize..token.end as usize]);
+    match token.char_indices().nth(30) {
+        Some((cut, _)) => format!("'{}…'", &token[..cut]),
+        None => format!("'{token}'"),
     }
 }
 
-/// A list of kinds in words; `None` if it says nothing.
+/// A short list of kinds in words.
 fn wants(kinds: &[SyntaxKind]) -> Option<String> {
     let mut words: Vec<&str> = kinds.iter().filter_map(|&kind| word(kind)).collect();
     words.dedup();
     match words.len() {
-        0 => None,
         1..=3 => Some(words.join(" or ")),
-        _ => Some("something else".into()),
+        _ => None,
     }
 }
 
