@@ -46,6 +46,7 @@ impl Host for Console {
             TraceEvent::Warning(text) => {
                 eprintln!("evaluation warning: {}", String::from_utf8_lossy(text));
             }
+            TraceEvent::Note(text) => eprintln!("note: {}", String::from_utf8_lossy(text)),
         }
     }
 }

@@ -174,7 +174,7 @@ fn numbers_beyond_their_range_are_mistakes() {
     for text in ["9223372036854775808", "1.0e400", "5.0e-324", "1.0e-400"] {
         assert_eq!(fails(text).kind, SyntaxErrorKind::Syntax, "{text}");
     }
-    let constant = |text: &str| try_read(text.as_bytes()).expect(text).consts[0].clone();
+    let constant = |text: &str| try_read(text.as_bytes()).expect(text).consts[0];
     assert_eq!(constant("9223372036854775807"), Const::Int(i64::MAX));
     assert_eq!(constant("0.0e5"), Const::Float(0.0));
     assert_eq!(constant("2.2250738585072014e-308"), Const::Float(f64::MIN_POSITIVE));
@@ -182,9 +182,12 @@ fn numbers_beyond_their_range_are_mistakes() {
 
 #[test]
 fn strings_undo_escapes_and_keep_lone_dollars() {
-    let string = |text: &[u8]| match try_read(text).expect("a string").consts[..] {
-        [Const::String(ref bytes)] => bytes.to_vec(),
-        ref other => panic!("{other:?}"),
+    let string = |text: &[u8]| {
+        let file = try_read(text).expect("a string");
+        match file.consts[..] {
+            [Const::String(text)] => file.text(text).to_vec(),
+            ref other => panic!("{other:?}"),
+        }
     };
     assert_eq!(string(br#""a\n\t\r\"\\\u\${b""#), b"a\n\t\r\"\\u${b");
     assert_eq!(string(b"\"a\r\nb\rc\\\rd\""), b"a\nb\nc\rd");

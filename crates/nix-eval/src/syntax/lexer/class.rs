@@ -13,8 +13,6 @@ pub(in crate::syntax) const URI: u8 = 32;
 
 /// What ends a plain stretch of a string: `"`, `\`, `$`, a carriage return, NUL.
 pub(in crate::syntax) const STRING: u8 = 64;
-/// What ends a plain stretch of an indented string: `'`, `$`, NUL.
-pub(in crate::syntax) const INDENTED: u8 = 128;
 
 const fn class_of(byte: u8) -> u8 {
     let mut class = 0;
@@ -55,9 +53,6 @@ const fn class_of(byte: u8) -> u8 {
     }
     if matches!(byte, b'"' | b'\\' | b'$' | b'\r' | 0) {
         class |= STRING;
-    }
-    if matches!(byte, b'\'' | b'$' | 0) {
-        class |= INDENTED;
     }
     class
 }

@@ -11,7 +11,7 @@ mod class;
 mod number;
 mod path;
 
-pub(super) use class::{DIGIT, IDENT, INDENTED, PATH, SPACE, STRING, is};
+pub(super) use class::{DIGIT, IDENT, PATH, SPACE, STRING, is};
 pub(super) use number::{NumberError, number};
 
 use crate::source::Span;
@@ -138,12 +138,12 @@ impl<'a> Lexer<'a> {
                 }
             } else if byte == b'#' {
                 let rest = &self.text[at..];
-                at += rest.iter().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(rest.len());
+                at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
             } else if byte == b'/' && self.byte(at + 1) == b'*' {
                 let begin = at;
                 at += 2;
                 loop {
-                    match self.text[at.min(self.text.len())..].iter().position(|&b| b == b'*') {
+                    match memchr::memchr(b'*', &self.text[at.min(self.text.len())..]) {
                         None => return Err(begin),
                         Some(n) => at += n + 1,
                     }

@@ -4,6 +4,7 @@
 //! follows from a bracket that is never closed is dropped.
 
 use rnix::{ParseError, SyntaxKind};
+use rowan::TextRange;
 
 use super::gate;
 use crate::{
@@ -53,7 +54,7 @@ pub fn mistakes_after(text: &[u8], first: &SyntaxError) -> Vec<SyntaxError> {
 }
 
 fn translate(text: &str, error: &ParseError) -> Option<SyntaxError> {
-    let make = |range: &rnix::TextRange, message: String| {
+    let make = |range: &TextRange, message: String| {
         let span = Span { start: range.start().into(), end: range.end().into() };
         Some(SyntaxError::new(SyntaxErrorKind::Syntax, span, message))
     };
@@ -86,7 +87,7 @@ fn translate(text: &str, error: &ParseError) -> Option<SyntaxError> {
 }
 
 /// The token at the beginning of a range, in quotes.
-fn quote(text: &str, range: &rnix::TextRange) -> String {
+fn quote(text: &str, range: &TextRange) -> String {
     let bytes = &text.as_bytes()[..usize::from(range.end())];
     let token = Lexer::new(bytes).next(range.start().into());
     let token = String::from_utf8_lossy(&bytes[token.start as usize..token.end as usize]);
