@@ -9,7 +9,10 @@ use rowan::TextRange;
 use super::gate;
 use crate::{
     source::Span,
-    syntax::{SyntaxError, SyntaxErrorKind, lexer::Lexer},
+    syntax::{
+        SyntaxError, SyntaxErrorKind,
+        lexer::{Lexer, Token},
+    },
 };
 
 /// How many mistakes are shown besides the first.
@@ -54,8 +57,10 @@ pub fn mistakes_after(text: &[u8], first: &SyntaxError) -> Vec<SyntaxError> {
 }
 
 fn translate(text: &str, error: &ParseError) -> Option<SyntaxError> {
+    // rnix's ranges can hold a whole line; its first token is enough to point at.
     let make = |range: &TextRange, message: String| {
-        let span = Span { start: range.start().into(), end: range.end().into() };
+        let token = first_token(text, range);
+        let span = Span { start: token.start, end: token.end };
         Some(SyntaxError::new(SyntaxErrorKind::Syntax, span, message))
     };
     match error {
@@ -86,11 +91,15 @@ fn translate(text: &str, error: &ParseError) -> Option<SyntaxError> {
     }
 }
 
+fn first_token(text: &str, range: &TextRange) -> Token {
+    Lexer::new(&text.as_bytes()[..usize::from(range.end())]).next(range.start().into())
+}
+
 /// The token at the beginning of a range, in quotes.
 fn quote(text: &str, range: &TextRange) -> String {
-    let bytes = &text.as_bytes()[..usize::from(range.end())];
-    let token = Lexer::new(bytes).next(range.start().into());
-    let token = String::from_utf8_lossy(&bytes[token.start as usize..token.end as usize]);
+    let token = first_token(text, range);
+    let bytes = &text.as_bytes()[token.start as usize..token.end as usize];
+    let token = String::from_utf8_lossy(bytes);
     match token.char_indices().nth(30) {
         Some((cut, _)) => format!("'{}…'", &token[..cut]),
         None => format!("'{token}'"),
