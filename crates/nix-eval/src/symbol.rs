@@ -177,6 +177,12 @@ impl Symbols {
         self.len() == 0
     }
 
+    /// A number that no other table has, but for a chance in 2^64.
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.seed[0]
+    }
+
     /// A hash of bytes under this table's seed.
     #[inline]
     pub(crate) fn hash(&self, bytes: &[u8]) -> u64 {

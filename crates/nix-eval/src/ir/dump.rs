@@ -56,7 +56,7 @@ impl Dumper<'_> {
         self.node(root);
     }
 
-    fn constant(&mut self, value: &Const) {
+    fn constant(&mut self, value: Const) {
         match value {
             Const::Int(value) => {
                 let _ = write!(self.out, "{value}");
@@ -65,9 +65,12 @@ impl Dumper<'_> {
                 let _ = write!(self.out, "{value:?}");
             }
             Const::String(text) => {
-                let _ = write!(self.out, "{:?}", String::from_utf8_lossy(text));
+                let _ = write!(self.out, "{:?}", String::from_utf8_lossy(self.file.text(text)));
             }
-            Const::Path(text) => self.text(&String::from_utf8_lossy(text)),
+            Const::Path(text) => {
+                let text = String::from_utf8_lossy(self.file.text(text)).into_owned();
+                self.text(&text);
+            }
         }
     }
 
@@ -121,7 +124,7 @@ impl Dumper<'_> {
     fn node(&mut self, id: NodeId) {
         let file = self.file;
         match file.node(id) {
-            Node::Const(id) => self.constant(&file.consts[id.0 as usize]),
+            Node::Const(id) => self.constant(file.consts[id.0 as usize]),
             Node::EmptyList => self.text("[ ]"),
             Node::CurPos => self.text("__curPos"),
             Node::Var(place) => self.place(place),
@@ -271,12 +274,12 @@ impl Dumper<'_> {
             Node::Negate(a) => self.form("neg", &[a]),
             Node::Lookup(id) => {
                 self.text("<");
-                self.constant(&file.consts[id.0 as usize]);
+                self.constant(file.consts[id.0 as usize]);
                 self.text(">");
             }
             Node::HomePath(id) => {
                 self.text("~");
-                self.constant(&file.consts[id.0 as usize]);
+                self.constant(file.consts[id.0 as usize]);
             }
         }
     }

@@ -222,17 +222,26 @@ impl PathPart {
     }
 }
 
+/// Bytes in [`File::text`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Text {
+    /// First byte.
+    pub start: u32,
+    /// Number of bytes.
+    pub len: u32,
+}
+
 /// A literal value. The evaluator makes heap values of these once per loaded file.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Const {
     /// An integer.
     Int(i64),
     /// A float.
     Float(f64),
     /// A string without context; bytes, not necessarily UTF-8.
-    String(Box<[u8]>),
+    String(Text),
     /// An absolute, canonical path.
-    Path(Box<[u8]>),
+    Path(Text),
 }
 
 /// What an attribute set literal is made of.
@@ -346,6 +355,8 @@ pub struct File {
     pub extra: Vec<u32>,
     /// Literals.
     pub consts: Vec<Const>,
+    /// What the literals' texts are made of.
+    pub text: Vec<u8>,
     /// Set literals.
     pub sets: Vec<SetLiteral>,
     /// `let` groups.
@@ -370,6 +381,11 @@ impl File {
     #[inline]
     pub fn span(&self, id: NodeId) -> Span {
         self.spans[id.0 as usize]
+    }
+    /// The bytes of a literal.
+    #[inline]
+    pub fn text(&self, text: Text) -> &[u8] {
+        &self.text[text.start as usize..(text.start + text.len) as usize]
     }
     /// The words of a range.
     #[inline]

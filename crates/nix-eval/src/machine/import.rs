@@ -83,24 +83,30 @@ impl Machine {
             ..ReadOptions::bare()
         };
         let options = ReadOptions { poll: &poll, ..options };
-        let program = syntax::read(&engine.symbols, file, &text, &options)
-            .map_err(|e| self.syntax_error(file, e))?;
+        let read = self.reader.read(&engine.symbols, file, &text, &options);
+        let program = read.map_err(|mut e| {
+            e.further.extend(syntax::tree::mistakes_after(&text, &e));
+            self.syntax_error(file, e)
+        })?;
         for (span, message) in &program.warnings {
             let (line, column) = engine.sources.line_column(file, span.start);
             self.warn(format!("{message} (line {line}, column {column})").as_bytes());
         }
-        let unit = Unit::new(program, accessor, |constant| self.constant(constant, accessor));
+        let unit =
+            Unit::new(program, accessor, |file, constant| self.constant(file, constant, accessor));
         Ok(self.shared.keep_unit(unit))
     }
 
-    fn constant(&mut self, constant: &ir::Const, accessor: AccessorId) -> Value {
+    fn constant(&mut self, file: &ir::File, constant: ir::Const, accessor: AccessorId) -> Value {
         match constant {
-            ir::Const::Int(n) => self.new_int(*n),
-            ir::Const::Float(x) => self.new_float(*x),
+            ir::Const::Int(n) => self.new_int(n),
+            ir::Const::Float(x) => self.new_float(x),
             ir::Const::String(text) => {
+                let text = file.text(text);
                 Str::new(&mut self.bump, &self.shared.heap, text, ContextId::NONE).value()
             }
             ir::Const::Path(text) => {
+                let text = file.text(text);
                 PathRef::new(&mut self.bump, &self.shared.heap, accessor, text).value()
             }
         }

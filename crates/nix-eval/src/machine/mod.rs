@@ -36,6 +36,7 @@ use crate::{
     limits::Meter,
     regex::RegexCache,
     stats::Stats,
+    syntax::Reader,
     value::{Builtin, Plans, Value},
 };
 
@@ -59,6 +60,8 @@ pub struct Machine {
     pub(crate) plans: Plans,
     /// Compiled patterns of `match` and `split`.
     pub(crate) regexes: RegexCache,
+    /// Memory of the front end, kept from file to file.
+    pub(crate) reader: Reader,
     pub(crate) stats: Stats,
     /// Nested calls.
     pub(crate) depth: u32,
@@ -73,6 +76,7 @@ pub(crate) struct Parts {
     stack: ValueStack,
     plans: Plans,
     regexes: RegexCache,
+    reader: Reader,
     pub(crate) stats: Stats,
 }
 
@@ -84,6 +88,7 @@ impl Parts {
             stack: ValueStack::new()?,
             plans: Plans::default(),
             regexes: RegexCache::default(),
+            reader: Reader::default(),
             stats: Stats::default(),
         })
     }
@@ -109,6 +114,7 @@ impl Machine {
             native: NativeStack::default(),
             plans: parts.plans,
             regexes: parts.regexes,
+            reader: parts.reader,
             stats: parts.stats,
             depth: 0,
             worker: 0,
@@ -123,6 +129,7 @@ impl Machine {
             stack: self.stack,
             plans: self.plans,
             regexes: self.regexes,
+            reader: self.reader,
             stats: self.stats,
         }
     }

@@ -13,6 +13,8 @@ mod expr;
 mod lambda;
 mod scope;
 mod set;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     ir::{self, Body, BodyId, CacheId, File, Node, NodeId, Place, Range},
@@ -76,6 +78,9 @@ pub(crate) struct Scratch {
     withs: Vec<u32>,
     words: Vec<u32>,
     args: Vec<(Symbol, Span)>,
+    /// Where programs are put together. What is handed out is copied, so that it takes no more memory than
+    /// it needs: it lives as long as its engine.
+    out: Option<File>,
 }
 
 /// Nodes of the largest text whose scratch is kept.
@@ -104,7 +109,11 @@ pub(crate) fn resolve(
         mut withs,
         mut words,
         mut args,
+        out,
     } = std::mem::take(scratch);
+    let mut out = out.unwrap_or_else(|| empty(file));
+    out.file = file;
+    clear(&mut out);
     innermost.clear();
     innermost.resize(ast.names.len(), 0);
     globals.clear();
@@ -114,19 +123,6 @@ pub(crate) fn resolve(
     withs.clear();
     words.clear();
     args.clear();
-    let out = File {
-        file,
-        nodes: Vec::with_capacity(n + n / 2),
-        spans: Vec::with_capacity(n + n / 2),
-        extra: Vec::with_capacity(ast.extra.len() + n),
-        consts: Vec::new(),
-        sets: Vec::with_capacity(ast.sets.len()),
-        lets: Vec::new(),
-        bodies: Vec::with_capacity(n / 3 + 1),
-        lambdas: Vec::with_capacity(ast.lambdas.len()),
-        n_caches: 0,
-        warnings: Vec::new(),
-    };
     let mut resolver = Resolver {
         ast,
         symbols,
@@ -150,7 +146,9 @@ pub(crate) fn resolve(
         undefined: Vec::new(),
     };
     resolver.file()?;
-    if n <= MOST_KEPT {
+    let mut out = resolver.out;
+    let program = if n <= MOST_KEPT {
+        let program = fitting(&mut out);
         *scratch = Scratch {
             innermost: resolver.innermost,
             bindings: resolver.bindings,
@@ -160,9 +158,64 @@ pub(crate) fn resolve(
             withs: resolver.withs,
             words: resolver.words,
             args: resolver.args,
+            out: Some(out),
         };
+        program
+    } else {
+        out.nodes.shrink_to_fit();
+        out.spans.shrink_to_fit();
+        out.extra.shrink_to_fit();
+        out.bodies.shrink_to_fit();
+        out
+    };
+    finish(program, resolver.undefined)
+}
+
+fn empty(file: FileId) -> File {
+    File {
+        file,
+        nodes: Vec::new(),
+        spans: Vec::new(),
+        extra: Vec::new(),
+        consts: Vec::new(),
+        text: Vec::new(),
+        sets: Vec::new(),
+        lets: Vec::new(),
+        bodies: Vec::new(),
+        lambdas: Vec::new(),
+        n_caches: 0,
+        warnings: Vec::new(),
     }
-    finish(resolver.out, resolver.undefined)
+}
+
+fn clear(file: &mut File) {
+    file.nodes.clear();
+    file.spans.clear();
+    file.extra.clear();
+    file.consts.clear();
+    file.sets.clear();
+    file.lets.clear();
+    file.bodies.clear();
+    file.lambdas.clear();
+    file.n_caches = 0;
+}
+
+/// A program in memory of just its size.
+fn fitting(file: &mut File) -> File {
+    File {
+        file: file.file,
+        nodes: file.nodes.clone(),
+        spans: file.spans.clone(),
+        extra: file.extra.clone(),
+        consts: file.consts.clone(),
+        text: Vec::new(),
+        sets: file.sets.drain(..).collect(),
+        lets: file.lets.clone(),
+        bodies: file.bodies.clone(),
+        lambdas: file.lambdas.drain(..).collect(),
+        n_caches: file.n_caches,
+        warnings: Vec::new(),
+    }
 }
 
 fn finish(out: File, mut undefined: Vec<SyntaxError>) -> Result<File, Fail> {

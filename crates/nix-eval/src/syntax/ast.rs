@@ -4,7 +4,10 @@
 //! Names are file-local numbers ([`Names`]), so that the resolver can index tables by them.
 
 use super::names::{Name, Names};
-use crate::{ir::Const, source::Span};
+use crate::{
+    ir::{Const, Text},
+    source::Span,
+};
 
 /// Number of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -191,6 +194,8 @@ pub(crate) struct Ast {
     pub(crate) spans: Vec<Span>,
     pub(crate) extra: Vec<u32>,
     pub(crate) consts: Vec<Const>,
+    /// What the constants' texts are made of.
+    pub(crate) text: Vec<u8>,
     pub(crate) sets: Vec<Set>,
     pub(crate) attrs: Vec<Attr>,
     pub(crate) dynamic: Vec<Dynamic>,
@@ -209,6 +214,7 @@ impl Ast {
             spans: Vec::new(),
             extra: Vec::new(),
             consts: Vec::new(),
+            text: Vec::new(),
             sets: Vec::new(),
             attrs: Vec::new(),
             dynamic: Vec::new(),
@@ -231,6 +237,7 @@ impl Ast {
         self.spans.clear();
         self.extra.clear();
         self.consts.clear();
+        self.text.clear();
         self.sets.clear();
         self.attrs.clear();
         self.dynamic.clear();
@@ -279,6 +286,22 @@ impl Ast {
         self.add(Expr::Const(index), span)
     }
 
+    /// Keeps the bytes of a constant.
+    pub(crate) fn keep_text(&mut self, bytes: &[u8]) -> Text {
+        let start = self.text.len() as u32;
+        self.text.extend_from_slice(bytes);
+        Text { start, len: bytes.len() as u32 }
+    }
+
+    pub(crate) fn add_string(&mut self, bytes: &[u8], span: Span) -> Id {
+        let text = self.keep_text(bytes);
+        self.add_const(Const::String(text), span)
+    }
+
+    pub(crate) fn text_of(&self, text: Text) -> &[u8] {
+        &self.text[text.start as usize..(text.start + text.len) as usize]
+    }
+
     pub(crate) fn attrs_of(&self, set: &Set) -> &[Attr] {
         &self.attrs[set.attrs.0 as usize..(set.attrs.0 + set.attrs.1) as usize]
     }
@@ -294,8 +317,8 @@ impl Ast {
     /// The string constant that the node is, if it is one.
     pub(crate) fn as_string(&self, id: Id) -> Option<&[u8]> {
         match self.node(id) {
-            Expr::Const(index) => match &self.consts[index as usize] {
-                Const::String(text) => Some(text),
+            Expr::Const(index) => match self.consts[index as usize] {
+                Const::String(text) => Some(self.text_of(text)),
                 _ => None,
             },
             _ => None,

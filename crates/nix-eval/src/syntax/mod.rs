@@ -11,6 +11,8 @@ mod lexer;
 pub(crate) mod names;
 mod options;
 mod parser;
+#[cfg(test)]
+mod tests;
 pub mod tree;
 
 pub use error::{SyntaxError, SyntaxErrorKind};
@@ -72,10 +74,10 @@ impl Reader {
             resolve::resolve(symbols, file, text, &self.ast, options, &mut self.resolver)
                 .map_err(|fail| *fail)?;
         // Constants of the text come first, then those that were made.
-        let made = std::mem::take(&mut program.consts);
-        program.consts.reserve_exact(self.ast.consts.len() + made.len());
-        program.consts.append(&mut self.ast.consts);
-        program.consts.extend(made);
+        let ast = &mut self.ast;
+        ast.consts.append(&mut program.consts);
+        program.consts = ast.consts.as_slice().into();
+        program.text = ast.text.as_slice().into();
         program.warnings = std::mem::take(&mut self.ast.warnings);
         Ok(program)
     }

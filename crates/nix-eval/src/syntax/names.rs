@@ -21,25 +21,59 @@ struct Entry {
 /// Places of a new table.
 const SMALL: usize = 128;
 /// Places of the largest table that is used again; clearing it costs as much as a small file.
-const MOST_KEPT: usize = 2048;
+const MOST_KEPT: usize = 512;
+
+/// A name that was met in an earlier file, with its bytes at hand.
+#[derive(Clone, Copy)]
+struct Recent {
+    bytes: [u8; RECENT_BYTES],
+    len: u8,
+    symbol: Symbol,
+}
+
+/// Longest name that is remembered.
+const RECENT_BYTES: usize = 23;
+/// Names that are remembered, by hash.
+const N_RECENT: usize = 8192;
 
 /// The names of one file.
-#[derive(Debug)]
 pub(crate) struct Names {
     entries: Vec<Entry>,
     /// Open addressing, at most half full: high half of the hash, number + 1; 0 is empty.
     table: Vec<u64>,
+    /// Names of earlier files; empty while there are none. Most names of a file are names of many.
+    recent: Vec<Recent>,
+    /// Which symbol table `recent` belongs to.
+    owner: u64,
+}
+
+impl std::fmt::Debug for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(&self.entries).finish()
+    }
 }
 
 impl Names {
     pub(crate) fn new() -> Names {
-        Names { entries: Vec::with_capacity(64), table: vec![0; SMALL] }
+        Names {
+            entries: Vec::with_capacity(64),
+            table: vec![0; SMALL],
+            recent: Vec::new(),
+            owner: 0,
+        }
     }
 
     /// Forgets all names, and keeps the memory unless it is much.
     pub(crate) fn clear(&mut self) {
+        if self.recent.is_empty() && !self.entries.is_empty() {
+            self.recent = vec![
+                Recent { bytes: [0; RECENT_BYTES], len: u8::MAX, symbol: Symbol(0) };
+                N_RECENT
+            ];
+        }
         if self.table.len() > MOST_KEPT {
-            *self = Names::new();
+            let recent = std::mem::take(&mut self.recent);
+            *self = Names { recent, owner: self.owner, ..Names::new() };
             return;
         }
         self.entries.clear();
@@ -139,13 +173,32 @@ impl Names {
         end: u32,
     ) -> Name {
         let number = self.entries.len() as u32;
-        let symbol = symbols.intern_hashed(bytes, hash);
+        let symbol = self.symbol_of(symbols, bytes, hash);
         self.entries.push(Entry { hash, symbol, start, end });
         self.table[at] = (hash >> 32) << 32 | (number as u64 + 1);
         if self.entries.len() * 2 > self.table.len() {
             self.grow();
         }
         Name(number)
+    }
+
+    fn symbol_of(&mut self, symbols: &Symbols, bytes: &[u8], hash: u64) -> Symbol {
+        if self.owner != symbols.id() {
+            self.owner = symbols.id();
+            self.recent = Vec::new();
+        }
+        if self.recent.is_empty() || bytes.len() > RECENT_BYTES {
+            return symbols.intern_hashed(bytes, hash);
+        }
+        let recent = &mut self.recent[(hash >> 16) as usize % N_RECENT];
+        if recent.len as usize == bytes.len() && same(&recent.bytes[..bytes.len()], bytes) {
+            return recent.symbol;
+        }
+        let symbol = symbols.intern_hashed(bytes, hash);
+        recent.bytes[..bytes.len()].copy_from_slice(bytes);
+        recent.len = bytes.len() as u8;
+        recent.symbol = symbol;
+        symbol
     }
 
     fn grow(&mut self) {

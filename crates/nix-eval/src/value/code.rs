@@ -112,11 +112,13 @@ impl Drop for Units {
 impl Unit {
     /// Prepares a file. `constant` makes the heap value of a literal.
     pub(crate) fn new(
-        file: ir::File,
+        mut file: ir::File,
         accessor: AccessorId,
-        mut constant: impl FnMut(&ir::Const) -> Value,
+        mut constant: impl FnMut(&ir::File, ir::Const) -> Value,
     ) -> Box<Unit> {
-        let consts: Box<[Value]> = file.consts.iter().map(&mut constant).collect();
+        let consts: Box<[Value]> = file.consts.iter().map(|&c| constant(&file, c)).collect();
+        // The values have their own copy.
+        file.text = Vec::new();
         let caches = (0..file.n_caches).map(|_| AtomicU64::new(0)).collect();
         let mut unit = Box::new(Unit {
             file,

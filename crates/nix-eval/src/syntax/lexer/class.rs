@@ -2,8 +2,6 @@
 
 /// White space between tokens.
 pub(in crate::syntax) const SPACE: u8 = 1;
-/// `[a-zA-Z_]`
-pub(in crate::syntax) const IDENT_START: u8 = 2;
 /// `[a-zA-Z0-9_'-]`
 pub(in crate::syntax) const IDENT: u8 = 4;
 /// `[a-zA-Z0-9._+-]`
@@ -13,13 +11,13 @@ pub(in crate::syntax) const DIGIT: u8 = 16;
 /// What may stand after the colon of a URI.
 pub(in crate::syntax) const URI: u8 = 32;
 
+/// What ends a plain stretch of a string: `"`, `\`, `$`, a carriage return, NUL.
+pub(in crate::syntax) const STRING: u8 = 64;
+
 const fn class_of(byte: u8) -> u8 {
     let mut class = 0;
     if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
         class |= SPACE;
-    }
-    if byte.is_ascii_alphabetic() || byte == b'_' {
-        class |= IDENT_START;
     }
     if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'\'' | b'-') {
         class |= IDENT;
@@ -52,6 +50,9 @@ const fn class_of(byte: u8) -> u8 {
         )
     {
         class |= URI;
+    }
+    if matches!(byte, b'"' | b'\\' | b'$' | b'\r' | 0) {
+        class |= STRING;
     }
     class
 }

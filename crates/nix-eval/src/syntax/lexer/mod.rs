@@ -11,7 +11,7 @@ mod class;
 mod number;
 mod path;
 
-pub(super) use class::{DIGIT, IDENT, PATH, SPACE, is};
+pub(super) use class::{DIGIT, IDENT, PATH, SPACE, STRING, is};
 pub(super) use number::{NumberError, number};
 
 use crate::source::Span;
@@ -126,16 +126,24 @@ impl<'a> Lexer<'a> {
             let byte = self.byte(at);
             if is(byte, SPACE) {
                 at += 1;
-            } else if byte == b'#' {
-                at += 1;
-                while at < self.text.len() && !matches!(self.text[at], b'\n' | b'\r') {
-                    at += 1;
+                // Lines are indented by spaces, eight at a time.
+                while let Some(eight) = self.text.get(at..at + 8)
+                    && let n = n_spaces(eight)
+                    && n > 0
+                {
+                    at += n;
+                    if n < 8 {
+                        break;
+                    }
                 }
+            } else if byte == b'#' {
+                let rest = &self.text[at..];
+                at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
             } else if byte == b'/' && self.byte(at + 1) == b'*' {
                 let begin = at;
                 at += 2;
                 loop {
-                    match self.text[at.min(self.text.len())..].iter().position(|&b| b == b'*') {
+                    match memchr::memchr(b'*', &self.text[at.min(self.text.len())..]) {
                         None => return Err(begin),
                         Some(n) => at += n + 1,
                     }
@@ -232,10 +240,8 @@ impl<'a> Lexer<'a> {
     /// A token that begins with a letter or `_`.
     #[inline]
     fn word(&mut self, start: usize) -> (Kind, usize) {
-        let mut end = start + 1;
-        while is(self.byte(end), IDENT) {
-            end += 1;
-        }
+        let rest = &self.text[start..];
+        let end = start + rest.iter().position(|&b| !is(b, IDENT)).unwrap_or(rest.len());
         match self.byte(end) {
             b'.' | b'/' | b':' | b'+' => {
                 if let Some(token) = self.path_or_uri(start, end) {
@@ -285,6 +291,13 @@ impl<'a> Lexer<'a> {
             _ => (Kind::Plus, start + 1),
         }
     }
+}
+
+/// How many of eight bytes are spaces before the first that is not.
+#[inline]
+fn n_spaces(eight: &[u8]) -> usize {
+    let word = u64::from_le_bytes(eight.try_into().expect("eight bytes"));
+    (word ^ 0x2020_2020_2020_2020).trailing_zeros() as usize / 8
 }
 
 #[inline]

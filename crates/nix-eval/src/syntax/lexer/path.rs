@@ -20,18 +20,11 @@ impl Lexer<'_> {
         if self.run.start <= at && at < self.run.end {
             return self.run;
         }
-        let mut end = at;
-        let mut after_underscore = 0;
-        loop {
-            let byte = self.byte(end);
-            if !is(byte, PATH) {
-                break;
-            }
-            end += 1;
-            if byte == b'_' {
-                after_underscore = end;
-            }
-        }
+        let rest = &self.text[at.min(self.text.len())..];
+        let len = rest.iter().position(|&b| !is(b, PATH)).unwrap_or(rest.len());
+        let end = at + len;
+        let after_underscore =
+            rest[..len].iter().rposition(|&b| b == b'_').map_or(0, |last| at + last + 1);
         self.run = Run { start: at, end, after_underscore };
         self.run
     }

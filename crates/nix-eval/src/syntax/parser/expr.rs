@@ -508,14 +508,14 @@ impl Parser<'_> {
             Kind::Path | Kind::HomePath => self.path(),
             Kind::Uri => {
                 self.lint_url(span)?;
-                let text = self.bytes_of(token).into();
+                let text = self.text;
                 self.advance()?;
-                Ok(self.ast.add_const(Const::String(text), span))
+                Ok(self.ast.add_string(&text[span.start as usize..span.end as usize], span))
             }
             Kind::Lookup => {
-                let bytes = self.bytes_of(token);
-                let text = bytes[1..bytes.len() - 1].into();
                 self.advance()?;
+                let bytes = &self.text[span.start as usize + 1..span.end as usize - 1];
+                let text = self.ast.keep_text(bytes);
                 let index = self.ast.consts.len() as u32;
                 self.ast.consts.push(Const::String(text));
                 Ok(self.ast.add(Expr::Lookup(index), span))

@@ -3,7 +3,10 @@
 use super::{Fail, Kind, Parser};
 use crate::{
     source::Span,
-    syntax::{SyntaxError, SyntaxErrorKind, lexer::Token},
+    syntax::{
+        SyntaxError, SyntaxErrorKind,
+        lexer::{IDENT, SPACE, Token, is},
+    },
 };
 
 impl Parser<'_> {
@@ -191,29 +194,27 @@ impl Parser<'_> {
     pub(super) fn no_semicolon(&self, name: Span) -> Fail {
         let found = self.found(self.token);
         // The place that needs the semicolon is the end of the value, not the next line.
-        let end = self.end_of_last_token();
+        let next = self.next_binding();
+        let end = next.map_or(self.last_end, |(value_end, _)| value_end);
         let place = Span { start: end, end: end + 1 };
         let error = self.syntax(place, "expected ';' after this value".into());
-        Box::new(match self.token.kind {
-            Kind::Ident
-            | Kind::Quote
-            | Kind::Inherit
-            | Kind::DollarBrace
-            | Kind::CloseBrace
-            | Kind::In
-            | Kind::End
-            | Kind::Assign
-            | Kind::Dot => {
-                let next = match self.token.kind {
-                    Kind::CloseBrace => "the set ends here",
-                    Kind::End => "the file ends here",
-                    Kind::In => "the 'let' ends here",
-                    Kind::Assign | Kind::Dot => "the next binding seems to begin before this",
-                    _ => "the next binding begins here",
-                };
-                error.label("put ';' here").other(self.token.span(), next)
+        Box::new(match (self.token.kind, next) {
+            (_, Some((_, next))) => {
+                error.label("put ';' here").other(next, "the next binding begins here")
             }
-            Kind::Comma => error
+            (Kind::CloseBrace, _) => {
+                error.label("put ';' here").other(self.token.span(), "the set ends here")
+            }
+            (Kind::End, _) => {
+                error.label("put ';' here").other(self.token.span(), "the file ends here")
+            }
+            (Kind::In, _) => {
+                error.label("put ';' here").other(self.token.span(), "the 'let' ends here")
+            }
+            (Kind::Inherit, _) => {
+                error.label("put ';' here").other(self.token.span(), "the next binding begins here")
+            }
+            (Kind::Comma, _) => error
                 .label("put ';' here")
                 .other(self.token.span(), "not ','")
                 .help("bindings end with ';', not ','"),
@@ -224,11 +225,22 @@ impl Parser<'_> {
         })
     }
 
-    /// One past the last byte before the token at hand that is neither space nor comment.
-    fn end_of_last_token(&self) -> u32 {
-        self.last_end
+    /// If the token at hand is the `=` of a binding whose name was read as part of the value before: where
+    /// that value ends, and the name. Such a name stands on a line of its own.
+    fn next_binding(&self) -> Option<(u32, Span)> {
+        if self.token.kind != Kind::Assign {
+            return None;
+        }
+        let before = &self.text[..self.last_end as usize];
+        let name = before
+            .iter()
+            .rposition(|&b| !(is(b, IDENT) || matches!(b, b'.' | b'"')))
+            .map_or(0, |at| at + 1);
+        let value_end = before[..name].iter().rposition(|&b| !is(b, SPACE))? + 1;
+        let apart = &before[value_end..name];
+        let span = Span { start: name as u32, end: self.last_end };
+        apart.contains(&b'\n').then_some((value_end as u32, span))
     }
-
     #[cold]
     pub(super) fn not_associative(&self, kind: Kind) -> Fail {
         let found = self.found(self.token);

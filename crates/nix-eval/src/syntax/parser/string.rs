@@ -9,6 +9,7 @@ use crate::{
     syntax::{
         Lint, SyntaxError, SyntaxErrorKind,
         ast::{Expr, Id, Part},
+        lexer::{STRING, is},
     },
 };
 
@@ -33,12 +34,10 @@ impl<'a> Parser<'a> {
         let plain = self.string_parts(start)?;
         let span = self.since(start);
         if self.scratch.words.len() == base {
-            let text: Box<[u8]> = match plain {
-                Some(plain) => plain.into(),
-                None => self.scratch.text[text_base..].into(),
-            };
+            let text = plain.unwrap_or(&self.scratch.text[text_base..]);
+            let id = self.ast.add_string(text, span);
             self.scratch.text.truncate(text_base);
-            return Ok(self.ast.add_const(Const::String(text), span));
+            return Ok(id);
         }
         self.push_rest(plain, text_base);
         let parts = self.ast.add_run(&self.scratch.words[base..]);
@@ -83,8 +82,7 @@ impl<'a> Parser<'a> {
         let text = &self.scratch.text[base..];
         if !text.is_empty() {
             let start = end.saturating_sub(text.len() as u32);
-            let text = Const::String(text.into());
-            let id = self.ast.add_const(text, Span { start, end });
+            let id = self.ast.add_string(text, Span { start, end });
             self.scratch.words.push(id.0);
             self.scratch.text.truncate(base);
         }
@@ -98,9 +96,8 @@ impl<'a> Parser<'a> {
         let base = self.scratch.text.len();
         loop {
             let begin = at;
-            while !matches!(self.lexer.byte(at), b'"' | b'\\' | b'$' | b'\r' | 0) {
-                at += 1;
-            }
+            let rest = &self.text[at..];
+            at += rest.iter().position(|&b| is(b, STRING)).unwrap_or(rest.len());
             let text: &'a [u8] = self.text;
             let plain = &text[begin..at];
             if self.scratch.text.len() == base && self.lexer.byte(at) == b'"' {
@@ -188,15 +185,14 @@ impl<'a> Parser<'a> {
         let base_piece = self.scratch.pieces.len();
         let mut begin = at;
         loop {
-            while !matches!(self.lexer.byte(at), b'\'' | b'$' | 0) {
-                at += 1;
-            }
+            let rest = &self.text[at..];
+            at += memchr::memchr3(b'\'', b'$', 0, rest).unwrap_or(rest.len());
             let next = self.lexer.byte(at + 1);
             match self.lexer.byte(at) {
                 b'$' if next == b'{' => {
                     self.push_piece(begin, at);
                     let base = self.scratch.words.len();
-                    at = self.interpolation(at)?;
+                    at = self.interpolation(at).map_err(meant_for_the_shell)?;
                     let id = Id(self.scratch.words[base]);
                     self.scratch.pieces.push(Piece::Expr(id));
                     self.scratch.words.truncate(base);
@@ -313,7 +309,7 @@ impl<'a> Parser<'a> {
                     line_start = false;
                     dropped = 0;
                 }
-                let line = match rest.iter().position(|&b| b == b'\n') {
+                let line = match memchr::memchr(b'\n', rest) {
                     Some(n) => {
                         line_start = true;
                         n + 1
@@ -336,7 +332,7 @@ impl<'a> Parser<'a> {
         self.push_text(text_base, span.end - 2);
         let parts = &self.scratch.words[base..];
         let id = match parts {
-            [] => self.ast.add_const(Const::String(Box::default()), span),
+            [] => self.ast.add_string(b"", span),
             // One literal string is that string, wherever it came from.
             &[one] if self.ast.as_string(Id(one)).is_some() => {
                 let id = Id(one);
@@ -385,7 +381,7 @@ impl<'a> Parser<'a> {
                         }
                     }
                 }
-                match rest.iter().position(|&b| b == b'\n') {
+                match memchr::memchr(b'\n', rest) {
                     Some(n) => {
                         line_start = true;
                         now = 0;
@@ -432,20 +428,22 @@ impl<'a> Parser<'a> {
             let span = Span { start, end: at as u32 };
             if is_home {
                 let index = self.ast.consts.len() as u32;
-                self.ast.consts.push(Const::String(first[1..].into()));
+                let text = self.ast.keep_text(&first[1..]);
+                self.ast.consts.push(Const::String(text));
                 return Ok(self.ast.add(Expr::HomePath(index), span));
             }
             self.lint_path(span, &first)?;
             let base = self.scratch.text.len();
             self.absolute(&first);
-            let path = Const::Path(self.scratch.text[base..].into());
+            let path = self.ast.keep_text(&self.scratch.text[base..]);
             self.scratch.text.truncate(base);
-            return Ok(self.ast.add_const(path, span));
+            return Ok(self.ast.add_const(Const::Path(path), span));
         }
         let span = Span { start, end: at as u32 };
         let head = if is_home {
             let index = self.ast.consts.len() as u32;
-            self.ast.consts.push(Const::String(first[1..].into()));
+            let text = self.ast.keep_text(&first[1..]);
+            self.ast.consts.push(Const::String(text));
             self.ast.add(Expr::HomePath(index), span)
         } else {
             self.lint_path(span, &first)?;
@@ -454,9 +452,9 @@ impl<'a> Parser<'a> {
             if first.ends_with(b"/") && self.scratch.text.len() - base > 1 {
                 self.scratch.text.push(b'/');
             }
-            let path = Const::String(self.scratch.text[base..].into());
+            let id = self.ast.add_string(&self.scratch.text[base..], span);
             self.scratch.text.truncate(base);
-            self.ast.add_const(path, span)
+            id
         };
         let base = self.scratch.words.len();
         self.scratch.words.push(head.0);
@@ -547,6 +545,15 @@ impl<'a> Parser<'a> {
     fn nul_or_end(&self, start: u32, at: usize, quote: &'static str) -> Fail {
         if at < self.text.len() { self.nul(at) } else { self.unclosed_string(start, quote) }
     }
+}
+
+/// A mistake in `${…}` of an indented string is often a shell's variable.
+#[cold]
+fn meant_for_the_shell(mut error: Fail) -> Fail {
+    if error.kind == SyntaxErrorKind::Syntax && error.help.is_none() {
+        error.help = Some("a '${' that is meant literally is written ''${ in this string".into());
+    }
+    error
 }
 
 /// Appends the segments of a path to the one that begins at `root` of `out`, which is empty for the root.

@@ -4,11 +4,15 @@
 //! follows from a bracket that is never closed is dropped.
 
 use rnix::{ParseError, SyntaxKind};
+use rowan::TextRange;
 
 use super::gate;
 use crate::{
     source::Span,
-    syntax::{SyntaxError, SyntaxErrorKind},
+    syntax::{
+        SyntaxError, SyntaxErrorKind,
+        lexer::{Lexer, Token},
+    },
 };
 
 /// How many mistakes are shown besides the first.
@@ -53,8 +57,10 @@ pub fn mistakes_after(text: &[u8], first: &SyntaxError) -> Vec<SyntaxError> {
 }
 
 fn translate(text: &str, error: &ParseError) -> Option<SyntaxError> {
-    let make = |range: &rnix::TextRange, message: String| {
-        let span = Span { start: range.start().into(), end: range.end().into() };
+    // rnix's ranges can hold a whole line; its first token is enough to point at.
+    let make = |range: &TextRange, message: String| {
+        let token = first_token(text, range);
+        let span = Span { start: token.start, end: token.end };
         Some(SyntaxError::new(SyntaxErrorKind::Syntax, span, message))
     };
     match error {
@@ -68,10 +74,8 @@ fn translate(text: &str, error: &ParseError) -> Option<SyntaxError> {
         },
         ParseError::UnexpectedWanted(_, range, wanted) => {
             let found = quote(text, range);
-            match wants(wanted) {
-                Some(wanted) => make(range, format!("expected {wanted}, but found {found}")),
-                None => make(range, format!("{found} cannot stand here")),
-            }
+            // rnix that would take nearly anything has lost its way: that is no news.
+            make(range, format!("expected {}, but found {found}", wants(wanted)?))
         }
         ParseError::UnexpectedDoubleBind(range) => {
             make(range, "the whole argument is named twice".into())
@@ -87,25 +91,28 @@ fn translate(text: &str, error: &ParseError) -> Option<SyntaxError> {
     }
 }
 
-/// The source at a range, short, in quotes.
-fn quote(text: &str, range: &rnix::TextRange) -> String {
-    let text = text[range.start().into()..range.end().into()].trim();
-    let line = text.lines().next().unwrap_or("");
-    match line.char_indices().nth(30) {
-        Some((cut, _)) => format!("'{}…'", &line[..cut]),
-        None if line.len() < text.len() => format!("'{line}…'"),
-        None => format!("'{line}'"),
+fn first_token(text: &str, range: &TextRange) -> Token {
+    Lexer::new(&text.as_bytes()[..usize::from(range.end())]).next(range.start().into())
+}
+
+/// The token at the beginning of a range, in quotes.
+fn quote(text: &str, range: &TextRange) -> String {
+    let token = first_token(text, range);
+    let bytes = &text.as_bytes()[token.start as usize..token.end as usize];
+    let token = String::from_utf8_lossy(bytes);
+    match token.char_indices().nth(30) {
+        Some((cut, _)) => format!("'{}…'", &token[..cut]),
+        None => format!("'{token}'"),
     }
 }
 
-/// A list of kinds in words; `None` if it says nothing.
+/// A short list of kinds in words.
 fn wants(kinds: &[SyntaxKind]) -> Option<String> {
     let mut words: Vec<&str> = kinds.iter().filter_map(|&kind| word(kind)).collect();
     words.dedup();
     match words.len() {
-        0 => None,
         1..=3 => Some(words.join(" or ")),
-        _ => Some("something else".into()),
+        _ => None,
     }
 }
 

@@ -88,11 +88,11 @@ impl Printer<'_> {
 
     fn constant(&mut self, index: u32) {
         let ast = self.ast;
-        match &ast.consts[index as usize] {
+        match ast.consts[index as usize] {
             Const::Int(value) => self.text(&value.to_string()),
-            Const::Float(value) => self.text(&general(*value)),
-            Const::String(text) => self.string(text),
-            Const::Path(text) => self.out.extend_from_slice(text),
+            Const::Float(value) => self.text(&general(value)),
+            Const::String(text) => self.string(ast.text_of(text)),
+            Const::Path(text) => self.out.extend_from_slice(ast.text_of(text)),
         }
     }
 
@@ -311,8 +311,8 @@ impl Printer<'_> {
 
     fn home_path(&mut self, index: u32) {
         self.out.extend_from_slice(self.home);
-        if let Const::String(text) = &self.ast.consts[index as usize] {
-            self.out.extend_from_slice(text);
+        if let Const::String(text) = self.ast.consts[index as usize] {
+            self.out.extend_from_slice(self.ast.text_of(text));
         }
     }
 
