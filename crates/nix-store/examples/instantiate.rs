@@ -16,6 +16,7 @@ fn listen(event: &TraceEvent<'_>) {
     let (kind, text) = match event {
         TraceEvent::Trace(text) => ("trace", text),
         TraceEvent::Warning(text) => ("evaluation warning", text),
+        TraceEvent::Note(text) => ("note", text),
     };
     eprintln!("{kind}: {}", String::from_utf8_lossy(text));
 }
