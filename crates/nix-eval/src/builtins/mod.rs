@@ -14,6 +14,7 @@ mod functions;
 mod hashes;
 pub mod json;
 mod lists;
+mod manual;
 mod regex;
 mod search_path;
 mod sort;
@@ -23,7 +24,7 @@ mod types;
 mod versions;
 pub mod xml;
 
-pub use self::search_path::find_file;
+pub use self::{manual::manual, search_path::find_file};
 pub use crate::value::{Builtin, Example, Run};
 
 /// All tables.

@@ -79,3 +79,18 @@ fn a_filter_sees_paths_and_kinds_and_its_error_comes_through() {
     assert!(some.ends_with("-tree\"") && some != all, "{some}");
     assert_eq!(show(&format!("builtins.filterSource (p: t: throw t) {root}")), "error: regular");
 }
+
+#[test]
+fn the_manual_is_up_to_date() {
+    let tables = [nix_eval::builtins::ALL, BUILTINS].concat();
+    let page = nix_eval::builtins::manual(&tables);
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/builtins.md");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&file, &page).expect("the manual can be written");
+    }
+    let found = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        found == page,
+        "docs/builtins.md differs from the records; run this test with UPDATE_EXPECT=1"
+    );
+}
