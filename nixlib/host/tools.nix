@@ -33,11 +33,11 @@ rec {
     programs = words ''
       ls [ arch b2sum base32 base64 basename basenc cat chcon chgrp chmod chown chroot cksum comm cp
       csplit cut date dd df dir dircolors dirname du echo env expand expr factor false fmt fold groups
-      head hostid id install join kill link ln logname md5sum mkdir mkfifo mknod mktemp mv nice nl
+      head hostid id install join link ln logname md5sum mkdir mkfifo mknod mktemp mv nice nl
       nohup nproc numfmt od paste pathchk pinky pr printenv printf ptx pwd readlink realpath rm rmdir
       runcon seq sha1sum sha224sum sha256sum sha384sum sha512sum shred shuf sleep sort split stat
       stdbuf stty sum sync tac tail tee test timeout touch tr true truncate tsort tty uname unexpand
-      uniq unlink uptime users vdir wc who whoami yes
+      uniq unlink users vdir wc who whoami yes
     '';
   };
 
@@ -66,7 +66,7 @@ rec {
   curl = simple "curl" [ "curl" ] "curl";
   rsync = simple "rsync" [ "rsync" ] "rsync";
   less = simple "less" [ "less" ] "less";
-  procps = simple "procps" [ "procps" ] "ps free pgrep pkill top uptime vmstat watch";
+  procps = simple "procps" [ "procps" ] "ps free pgrep pkill top vmstat watch";
   socat = simple "socat" [ "socat" ] "socat";
   nginx = simple "nginx" [ "nginx" ] "nginx";
   redis = simple "redis" [ "redis-server" "redis-tools" ] "redis-server redis-cli";

@@ -67,6 +67,13 @@ impl HostTools {
                 }
                 continue;
             };
+            // Another package's program of that name (procps has `uptime`) is not meant.
+            if let (Some(package), Some(first)) = (&tool.package, draft.packages.first())
+                && package != first
+                && !guesses.contains(&package.name)
+            {
+                continue;
+            }
             let hashed = tool.package.is_none();
             let (name, real) = (file_name(&tool.path), file_name(&tool.real));
             if !draft.files.contains_key(&format!("bin/{real}")) {

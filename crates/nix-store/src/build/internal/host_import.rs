@@ -186,7 +186,9 @@ impl Import {
             return Ok(loader.clone());
         }
         let name = name_of(Path::new(old));
-        match self.own_libraries.get(&name) {
+        let own = self.own_libraries.get(&name);
+        let dir = own.or_else(|| self.request.libraries.iter().find(|d| d.join(&name).exists()));
+        match dir {
             Some(dir) => Ok(dir.join(name).to_string_lossy().into_owned()),
             None => Err(format!("no store object holds its interpreter '{old}'")),
         }
