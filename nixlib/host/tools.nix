@@ -56,7 +56,16 @@ rec {
   findutils = simple "findutils" [ "findutils" ] "find xargs";
   gnumake = simple "gnumake" [ "make" ] "make";
   which = simple "which" [ "debianutils" ] "which";
-  file = simple "file" [ "file" ] "file";
+  /* The magic numbers lie in the package, not in /usr. */
+  file = host.withEnvironment (host.program {
+    name = "file";
+    trees = host.existingTrees [
+      {
+        from = "/usr/lib/file";
+        to = "share/misc";
+      }
+    ];
+  }) "file" { MAGIC = "@base@/share/misc/magic.mgc"; };
   m4 = simple "m4" [ "m4" ] "m4";
   bison = simple "bison" [ "bison" ] "bison";
   flex = simple "flex" [ "flex" ] "flex";
@@ -96,7 +105,27 @@ rec {
         ];
       };
 
-  git = simple "git" [ "git" ] "git";
+  /* With the commands that `git` runs, found where the package has them. */
+  git =
+    let
+      found = host.toolOf "git" [ "git" ];
+      prefix = if found == null then "/usr" else dirOf (dirOf found.real);
+    in
+    host.withEnvironment (host.program {
+      name = "git";
+      trees = host.existingTrees (
+        map
+          (from: {
+            inherit from;
+            to = "libexec/git-core";
+            exclude = [ "mergetools" "git-add--interactive" "git-instaweb" "git-submodule" "git-web--browse" "git-subtree" "git-svn" "git-archimport" "git-cvs*" "git-send-email" "git-p4" ];
+          })
+          [
+            "${prefix}/libexec/git-core"
+            "${prefix}/lib/git-core"
+          ]
+      );
+    }) "git" { GIT_EXEC_PATH = "@base@/libexec/git-core"; };
 
   /* The interpreter with its standard library; distributions come with `python3.withPackages`. */
   python3 = host.program {
@@ -119,15 +148,36 @@ rec {
   };
   python = python3;
 
-  /* The interpreter alone: its modules lie where the machine has them, which builds with a compiler see. */
+  /* With the modules of `perl-base` and, if it is installed, of `perl`. */
   perl =
     let
       found = host.toolOf "perl" [ "perl-base" ];
+      version = lib.concatStringsSep "." (lib.take 2 (lib.splitVersion (host.upstreamVersion found)));
+      triple = "${host.machine.architecture}-linux-gnu";
+      trees = host.existingTrees [
+        {
+          from = "/usr/lib/${triple}/perl-base";
+          to = "lib/perl-base";
+        }
+        {
+          from = "/usr/lib/${triple}/perl/${version}";
+          to = "lib/perl-arch";
+        }
+        {
+          from = "/usr/share/perl/${version}";
+          to = "lib/perl";
+        }
+      ];
     in
-    if found == null then host.missing "perl" "perl" else host.program {
-      name = "perl";
-      packages = [ "perl-base" ];
-    };
+    if found == null then
+      host.missing "perl" "perl"
+    else
+      host.withEnvironment (host.program {
+        name = "perl";
+        packages = [ "perl-base" ];
+        inherit trees;
+        interpreters."/usr/bin/perl" = null;
+      }) "perl" { PERL5LIB = lib.concatMapStringsSep ":" (tree: "@base@/${tree.to}") trees; };
 
   /* The C.UTF-8 locale, so that builds need not see the machine's. */
   locale = if !host.query "exists" { path = "/usr/lib/locale/C.utf8"; } then null else host.program {

@@ -95,7 +95,11 @@ impl HostTools {
     pub fn tool(&self, name: &str, guesses: &[String]) -> Option<Tool> {
         let (path, real) = self.find(name)?;
         let mut all = guesses.to_vec();
-        all.extend([file_name(&real), name.to_owned()]);
+        let real_name = file_name(&real);
+        // `x86_64-linux-gnu-gcc-12` is of the package `gcc-12`.
+        let triple = format!("{}-linux-gnu-", std::env::consts::ARCH);
+        all.extend(real_name.strip_prefix(&triple).map(str::to_owned));
+        all.extend([real_name, name.to_owned()]);
         let package = self.packages.owner(&real.to_string_lossy(), &all);
         Some(Tool { path, real, package })
     }
