@@ -345,11 +345,17 @@ let
       inherit (runtime) libc libstdcxx;
     };
 
-    /* Attributes for a derivation that runs the machine's own programs. */
-    toolAttrs = {
-      __impureHostDeps = machine.trees ++ machine.files;
-      hostFacts = facts [ ];
-    };
+    /* Where commands of an image's recipe (`extraCommands`) find the usual tools. */
+    commandPath = map (package: "${package}/bin") [
+      tools.coreutils
+      tools.findutils
+      tools.gnused
+      tools.gnugrep
+      tools.gawk
+      tools.gnutar
+      tools.gzip
+      tools.bash
+    ];
   };
 in
 host
