@@ -27,6 +27,21 @@ use std::path::{Path, PathBuf};
 /// Directories that are searched for tools, in order.
 pub const DEFAULT_TOOL_PATH: &[&str] = &["/usr/local/bin", "/usr/bin", "/bin"];
 
+/// What nixlib's derivations may ask to see of the machine (`__impureHostDeps`): the default of the
+/// setting `allowed-impure-host-deps`.
+pub const DEFAULT_HOST_TREES: &[&str] = &[
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/ssl/certs",
+];
+
 /// Answers questions about one machine and remembers what it has read.
 #[derive(Debug)]
 pub struct HostTools {
