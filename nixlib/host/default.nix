@@ -31,6 +31,9 @@ let
   /* Store names allow fewer characters than packages have. */
   storeName = builtins.replaceStrings [ "~" ":" "/" " " "@" ] [ "-" "-" "-" "-" "-" ];
 
+  /* Number of the way in which files are imported; another one makes other derivations. */
+  importer = 2;
+
   distribution = if machine.distribution == null then "unknown" else machine.distribution;
 
   /* How to get a tool that is not there. */
@@ -64,6 +67,7 @@ let
       inherit system;
       builder = "builtin:host-libs";
       request = toJSON {
+        inherit importer;
         inherit (group) files;
         libraries = map (need: "${need}/lib") needs;
       };
@@ -91,9 +95,21 @@ let
   */
   tool = name: toolOf name [ ];
 
+  /* Those of some trees that the machine has. */
+  existingTrees = filter (tree: query "exists" { path = tree.from; });
+
+  /* A tool's version without epoch and revision of the distribution. */
+  upstreamVersion =
+    found:
+    let
+      version = if found.version == null then "0" else found.version;
+    in
+    lib.head (lib.splitString "-" (lib.last (lib.splitString ":" version)));
+
   toolOf = name: packages: query "tool" { inherit name packages; };
 
   /* Interpreters of scripts: what a first line may name, and the package that has it. */
+  # `perl` may be under construction when this is asked: its own scripts name it by themselves.
   interpreterFor =
     path:
     let
@@ -149,7 +165,7 @@ let
         filter (entry: entry.value != null) (
           map (path: {
             name = path;
-            value = interpreters.${path} or (interpreterFor path);
+            value = if interpreters ? ${path} then interpreters.${path} else interpreterFor path;
           }) answer.interpreters
         )
       );
@@ -158,6 +174,7 @@ let
         inherit system;
         builder = "builtin:host-program";
         request = toJSON {
+          inherit importer;
           files =
             answer.files
             ++ map (to: {
@@ -190,6 +207,50 @@ let
       outputSpecified = false;
     }
     // passthru;
+
+  /**
+    A host program whose `program` runs with variables set, for programs that look for their data at
+    places fixed when they were made.
+
+    Type: withEnvironment :: derivation -> string -> attrs -> derivation
+  */
+  withEnvironment =
+    base: program: variables:
+    let
+      drv = derivation {
+        name = base.name;
+        inherit system base program;
+        shell = "${tools.bash}/bin/bash";
+        builder = "${tools.bash}/bin/bash";
+        coreutils = tools.coreutils;
+        variables = lib.concatStrings (
+          lib.mapAttrsToList (
+            name: value: "export ${name}=\"\${${name}-${lib.replaceStrings [ "@base@" ] [ "${base}" ] value}}\"\n"
+          ) variables
+        );
+        args = [
+          "-e"
+          (builtins.toFile "with-environment.sh" ''
+            export PATH=$coreutils/bin
+            mkdir -p $out/bin
+            for entry in $base/*; do
+              if [ "''${entry##*/}" != bin ]; then ln -s "$entry" $out/; fi
+            done
+            for entry in $base/bin/*; do
+              if [ "''${entry##*/}" != "$program" ]; then ln -s "$entry" $out/bin/; fi
+            done
+            printf '#!%s\n%sexec -a "$0" %s "$@"\n' "$shell" "$variables" "$base/bin/$program" > $out/bin/$program
+            chmod +x $out/bin/$program
+          '')
+        ];
+        preferLocalBuild = true;
+        allowSubstitutes = false;
+      };
+    in
+    drv
+    // {
+      inherit (base) pname version meta passthru libraries isHostProgram;
+    };
 
   /* The group whose files have the loader. */
   loaderGroup =
@@ -254,6 +315,7 @@ let
     inherit
       advice
       distribution
+      existingTrees
       facts
       library
       loaderName
@@ -267,6 +329,8 @@ let
       tool
       toolOf
       tools
+      upstreamVersion
+      withEnvironment
       ;
 
     /* Trees that builds see which use the machine's compilers. */
@@ -281,11 +345,17 @@ let
       inherit (runtime) libc libstdcxx;
     };
 
-    /* Attributes for a derivation that runs the machine's own programs. */
-    toolAttrs = {
-      __impureHostDeps = machine.trees ++ machine.files;
-      hostFacts = facts [ ];
-    };
+    /* Where commands of an image's recipe (`extraCommands`) find the usual tools. */
+    commandPath = map (package: "${package}/bin") [
+      tools.coreutils
+      tools.findutils
+      tools.gnused
+      tools.gnugrep
+      tools.gawk
+      tools.gnutar
+      tools.gzip
+      tools.bash
+    ];
   };
 in
 host

@@ -33,11 +33,11 @@ rec {
     programs = words ''
       ls [ arch b2sum base32 base64 basename basenc cat chcon chgrp chmod chown chroot cksum comm cp
       csplit cut date dd df dir dircolors dirname du echo env expand expr factor false fmt fold groups
-      head hostid id install join kill link ln logname md5sum mkdir mkfifo mknod mktemp mv nice nl
+      head hostid id install join link ln logname md5sum mkdir mkfifo mknod mktemp mv nice nl
       nohup nproc numfmt od paste pathchk pinky pr printenv printf ptx pwd readlink realpath rm rmdir
       runcon seq sha1sum sha224sum sha256sum sha384sum sha512sum shred shuf sleep sort split stat
       stdbuf stty sum sync tac tail tee test timeout touch tr true truncate tsort tty uname unexpand
-      uniq unlink uptime users vdir wc who whoami yes
+      uniq unlink users vdir wc who whoami yes
     '';
   };
 
@@ -56,7 +56,16 @@ rec {
   findutils = simple "findutils" [ "findutils" ] "find xargs";
   gnumake = simple "gnumake" [ "make" ] "make";
   which = simple "which" [ "debianutils" ] "which";
-  file = simple "file" [ "file" ] "file";
+  /* The magic numbers lie in the package, not in /usr. */
+  file = host.withEnvironment (host.program {
+    name = "file";
+    trees = host.existingTrees [
+      {
+        from = "/usr/lib/file";
+        to = "share/misc";
+      }
+    ];
+  }) "file" { MAGIC = "@base@/share/misc/magic.mgc"; };
   m4 = simple "m4" [ "m4" ] "m4";
   bison = simple "bison" [ "bison" ] "bison";
   flex = simple "flex" [ "flex" ] "flex";
@@ -66,7 +75,7 @@ rec {
   curl = simple "curl" [ "curl" ] "curl";
   rsync = simple "rsync" [ "rsync" ] "rsync";
   less = simple "less" [ "less" ] "less";
-  procps = simple "procps" [ "procps" ] "ps free pgrep pkill top uptime vmstat watch";
+  procps = simple "procps" [ "procps" ] "ps free pgrep pkill top vmstat watch";
   socat = simple "socat" [ "socat" ] "socat";
   nginx = simple "nginx" [ "nginx" ] "nginx";
   redis = simple "redis" [ "redis-server" "redis-tools" ] "redis-server redis-cli";
@@ -96,7 +105,27 @@ rec {
         ];
       };
 
-  git = simple "git" [ "git" ] "git";
+  /* With the commands that `git` runs, found where the package has them. */
+  git =
+    let
+      found = host.toolOf "git" [ "git" ];
+      prefix = if found == null then "/usr" else dirOf (dirOf found.real);
+    in
+    host.withEnvironment (host.program {
+      name = "git";
+      trees = host.existingTrees (
+        map
+          (from: {
+            inherit from;
+            to = "libexec/git-core";
+            exclude = [ "mergetools" "git-add--interactive" "git-instaweb" "git-submodule" "git-web--browse" "git-subtree" "git-svn" "git-archimport" "git-cvs*" "git-send-email" "git-p4" ];
+          })
+          [
+            "${prefix}/libexec/git-core"
+            "${prefix}/lib/git-core"
+          ]
+      );
+    }) "git" { GIT_EXEC_PATH = "@base@/libexec/git-core"; };
 
   /* The interpreter with its standard library; distributions come with `python3.withPackages`. */
   python3 = host.program {
@@ -119,15 +148,36 @@ rec {
   };
   python = python3;
 
-  /* The interpreter alone: its modules lie where the machine has them, which builds with a compiler see. */
+  /* With the modules of `perl-base` and, if it is installed, of `perl`. */
   perl =
     let
       found = host.toolOf "perl" [ "perl-base" ];
+      version = lib.concatStringsSep "." (lib.take 2 (lib.splitVersion (host.upstreamVersion found)));
+      triple = "${host.machine.architecture}-linux-gnu";
+      trees = host.existingTrees [
+        {
+          from = "/usr/lib/${triple}/perl-base";
+          to = "lib/perl-base";
+        }
+        {
+          from = "/usr/lib/${triple}/perl/${version}";
+          to = "lib/perl-arch";
+        }
+        {
+          from = "/usr/share/perl/${version}";
+          to = "lib/perl";
+        }
+      ];
     in
-    if found == null then host.missing "perl" "perl" else host.program {
-      name = "perl";
-      packages = [ "perl-base" ];
-    };
+    if found == null then
+      host.missing "perl" "perl"
+    else
+      host.withEnvironment (host.program {
+        name = "perl";
+        packages = [ "perl-base" ];
+        inherit trees;
+        interpreters."/usr/bin/perl" = null;
+      }) "perl" { PERL5LIB = lib.concatMapStringsSep ":" (tree: "@base@/${tree.to}") trees; };
 
   /* The C.UTF-8 locale, so that builds need not see the machine's. */
   locale = if !host.query "exists" { path = "/usr/lib/locale/C.utf8"; } then null else host.program {

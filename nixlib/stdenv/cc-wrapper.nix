@@ -15,8 +15,8 @@
 }:
 
 let
-  gcc = host.toolOf "gcc" [ ];
-  gxx = host.toolOf "g++" [ ];
+  gcc = host.toolOf "gcc" [ "gcc" ];
+  gxx = host.toolOf "g++" [ "g++" ];
   linker = host.toolOf "ld" [ "binutils-x86-64-linux-gnu" "binutils-aarch64-linux-gnu" "binutils" ];
 
   found =

@@ -297,7 +297,7 @@ _exitHandler() {
     trap - EXIT
     if ((code != 0)); then
         runHook failureHook || true
-        nixLog "the build of ${name:-this derivation} failed with exit code $code"
+        nixLog "the build of $_buildName failed with exit code $code"
     else
         runHook exitHook
     fi

@@ -15,6 +15,9 @@ if [[ -n "${NIX_ATTRS_SH_FILE:-}" && -e "$NIX_ATTRS_SH_FILE" ]]; then
     done
 fi
 
+# Functions have locals called `name`; this one stays.
+_buildName=${name:-this derivation}
+
 # ---------------------------------------------------------------- small things
 
 # _words NAME ARRAY: append the words of variable NAME, a list or a text, to ARRAY.
@@ -175,12 +178,18 @@ addEnvHooks() {
 
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-315532800}
 export TZ=UTC
-export LC_ALL=C.UTF-8
 export ZERO_AR_DATE=1
+# The place of the locale has to be known before its name.
 if [[ -n "${hostLocale:-}" ]]; then
-    export LOCPATH=$hostLocale/lib/locale
+    if [[ -z "${LOCPATH:-}" ]]; then
+        # The C library of this very shell looks LOCPATH up in the environment it was started with.
+        export LOCPATH=$hostLocale/lib/locale
+        { export LC_ALL=C.UTF-8; } 2>/dev/null
+        [[ $0 != */*-builder.sh ]] || exec "$shell" -e "$0"
+    fi
+    export LC_ALL=C.UTF-8
 else
-    LC_ALL=C
+    export LC_ALL=C
 fi
 export NIX_BUILD_CORES=${NIX_BUILD_CORES:-1}
 if ((NIX_BUILD_CORES < 1)); then

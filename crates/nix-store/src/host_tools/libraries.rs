@@ -132,7 +132,7 @@ impl<'a> Libraries<'a> {
         }
         let path = dir.join(name);
         let Some(real) = resolve_link(&path) else { return };
-        if !read_info(&real).is_some_and(|i| i.machine == self.machine) {
+        if read_info(&real).is_none_or(|info| info.machine != self.machine) {
             return;
         }
         if real == path {

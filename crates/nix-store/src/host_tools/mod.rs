@@ -27,6 +27,21 @@ use std::path::{Path, PathBuf};
 /// Directories that are searched for tools, in order.
 pub const DEFAULT_TOOL_PATH: &[&str] = &["/usr/local/bin", "/usr/bin", "/bin"];
 
+/// What nixlib's derivations may ask to see of the machine (`__impureHostDeps`): the default of the
+/// setting `allowed-impure-host-deps`.
+pub const DEFAULT_HOST_TREES: &[&str] = &[
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/ssl/certs",
+];
+
 /// Answers questions about one machine and remembers what it has read.
 #[derive(Debug)]
 pub struct HostTools {
@@ -95,7 +110,11 @@ impl HostTools {
     pub fn tool(&self, name: &str, guesses: &[String]) -> Option<Tool> {
         let (path, real) = self.find(name)?;
         let mut all = guesses.to_vec();
-        all.extend([file_name(&real), name.to_owned()]);
+        let real_name = file_name(&real);
+        // `x86_64-linux-gnu-gcc-12` is of the package `gcc-12`.
+        let triple = format!("{}-linux-gnu-", std::env::consts::ARCH);
+        all.extend(real_name.strip_prefix(&triple).map(str::to_owned));
+        all.extend([real_name, name.to_owned()]);
         let package = self.packages.owner(&real.to_string_lossy(), &all);
         Some(Tool { path, real, package })
     }

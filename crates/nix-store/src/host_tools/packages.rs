@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A package of the distribution that owns files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +28,8 @@ pub struct Packages {
     root: PathBuf,
     versions: OnceLock<HashMap<String, String>>,
     owners: OnceLock<Owners>,
+    /// Lists that were read; few, and asked for again and again.
+    lists: Mutex<HashMap<String, Option<Arc<str>>>>,
 }
 
 /// File → package, for programs and shared libraries.
@@ -44,7 +46,12 @@ struct Owners {
 impl Packages {
     /// The database below `root`. Nothing is read yet.
     pub fn new(root: &Path) -> Packages {
-        Packages { root: root.to_owned(), versions: OnceLock::new(), owners: OnceLock::new() }
+        Packages {
+            root: root.to_owned(),
+            versions: OnceLock::new(),
+            owners: OnceLock::new(),
+            lists: Mutex::default(),
+        }
     }
 
     /// The package that owns the file `path` (absolute, without symbolic links). `guesses` are
@@ -73,9 +80,14 @@ impl Packages {
         self.root.join("var/lib/dpkg/info")
     }
 
-    fn read_list(&self, list: &str) -> Option<String> {
-        let bytes = fs::read(self.info_dir().join(format!("{list}.list"))).ok()?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
+    fn read_list(&self, list: &str) -> Option<Arc<str>> {
+        let read = || {
+            let bytes = fs::read(self.info_dir().join(format!("{list}.list"))).ok()?;
+            Some(Arc::from(String::from_utf8_lossy(&bytes)))
+        };
+        // A panic elsewhere leaves the lists whole: they are only added to.
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        lists.entry(list.to_owned()).or_insert_with(read).clone()
     }
 
     fn owner_list(&self, path: &str, guesses: &[String]) -> Option<String> {
@@ -230,9 +242,6 @@ pub fn guesses_for_library(file_name: &str) -> Vec<String> {
     }
     guesses
 }
-
-/// Shared by everything that asks about one machine.
-pub type SharedPackages = Arc<Packages>;
 
 #[cfg(test)]
 mod tests {

@@ -11,10 +11,11 @@
 
 use super::libraries::{Group, Libraries, expand_run_path, read_info};
 use super::packages::Package;
-use super::trees::{self, Entry};
+use super::trees;
 use super::{HostFile, HostTools, file_name};
 use nix_formats::hash::{HashAlgo, Hasher};
 use serde_json::{Map, Value, json};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
@@ -67,11 +68,17 @@ impl HostTools {
                 }
                 continue;
             };
+            // Another package's program of that name (procps has `uptime`) is not meant.
+            if let (Some(package), Some(first)) = (&tool.package, draft.packages.first())
+                && package != first
+                && !guesses.contains(&package.name)
+            {
+                continue;
+            }
             let hashed = tool.package.is_none();
             let (name, real) = (file_name(&tool.path), file_name(&tool.real));
-            if !draft.files.contains_key(&format!("bin/{real}")) {
-                let file = HostFile::copy(&tool.real, hashed)?;
-                draft.files.insert(format!("bin/{real}"), file);
+            if let Entry::Vacant(place) = draft.files.entry(format!("bin/{real}")) {
+                place.insert(HostFile::copy(&tool.real, hashed)?);
                 draft.sources.push(tool.real.clone());
             }
             if name != real {
@@ -195,12 +202,14 @@ impl ProgramDraft {
         let sources = &mut self.sources;
         trees::walk(Path::new(from), &exclude, &mut |place, entry| {
             let line = match &entry {
-                Entry::Directory => format!("{}/\n", place.display()),
-                Entry::File(_, size) => format!("{} {size}\n", place.display()),
-                Entry::Link(target) => format!("{} -> {}\n", place.display(), target.display()),
+                trees::Entry::Directory => format!("{}/\n", place.display()),
+                trees::Entry::File(_, size) => format!("{} {size}\n", place.display()),
+                trees::Entry::Link(target) => {
+                    format!("{} -> {}\n", place.display(), target.display())
+                }
             };
             hasher.update(line.as_bytes());
-            if let Entry::File(path, size) = entry {
+            if let trees::Entry::File(path, size) = entry {
                 n_bytes += size;
                 let name = file_name(&path);
                 if name.ends_with(".so") || name.contains(".so.") || is_executable(&path) {

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
 /// The builders of this file, for the table.
@@ -66,6 +66,7 @@ fn import(build: &InternalBuild, prefix: &str) -> Result<(), String> {
         request,
         copied: Vec::new(),
         own_libraries: BTreeMap::new(),
+        seen: BTreeMap::new(),
     };
     import.copy(Path::new(prefix))?;
     let n_rewritten = import.rewrite()?;
@@ -83,6 +84,8 @@ struct Import {
     copied: Vec<PathBuf>,
     /// Name of a shared library in the output → its directory.
     own_libraries: BTreeMap<String, PathBuf>,
+    /// Device and number of a source with several names → where its first name went.
+    seen: BTreeMap<(u64, u64), PathBuf>,
 }
 
 impl Import {
@@ -97,9 +100,8 @@ impl Import {
             match (&file.link, &file.from) {
                 (Some(link), _) => make_link(link, &target)?,
                 (None, Some(from)) => {
-                    copy_file(from, &target)?;
+                    self.take(from, &target)?;
                     check_unchanged(&file, from, &target)?;
-                    self.copied.push(target.clone());
                 }
                 (None, None) => {
                     return Err(format!("'{}' has neither source nor link", file.to.display()));
@@ -116,15 +118,32 @@ impl Import {
                     Entry::Directory => make_dir(&target).map_err(io::Error::other)?,
                     Entry::Link(link) => make_link(&link, &target).map_err(io::Error::other)?,
                     Entry::File(from, _) => {
-                        copy_file(&from, &target).map_err(io::Error::other)?;
+                        self.take(&from, &target).map_err(io::Error::other)?;
                         self.note_library(&target);
-                        self.copied.push(target);
                     }
                 }
                 Ok(())
             })
             .map_err(|error| format!("cannot copy the tree '{}': {error}", tree.from.display()))?;
         }
+        Ok(())
+    }
+
+    /// Copies a file. Further names of one file (git has a hundred) become links to the first.
+    fn take(&mut self, from: &Path, target: &Path) -> Result<(), String> {
+        let metadata = fs::metadata(from)
+            .map_err(|error| format!("cannot read '{}': {error}", from.display()))?;
+        if metadata.nlink() > 1 {
+            let first = self
+                .seen
+                .entry((metadata.dev(), metadata.ino()))
+                .or_insert_with(|| target.to_owned());
+            if first != target {
+                return make_link(&relative(target.parent().unwrap_or(target), first), target);
+            }
+        }
+        copy_file(from, target)?;
+        self.copied.push(target.to_owned());
         Ok(())
     }
 
@@ -186,7 +205,9 @@ impl Import {
             return Ok(loader.clone());
         }
         let name = name_of(Path::new(old));
-        match self.own_libraries.get(&name) {
+        let own = self.own_libraries.get(&name);
+        let dir = own.or_else(|| self.request.libraries.iter().find(|d| d.join(&name).exists()));
+        match dir {
             Some(dir) => Ok(dir.join(name).to_string_lossy().into_owned()),
             None => Err(format!("no store object holds its interpreter '{old}'")),
         }
@@ -260,19 +281,21 @@ impl Import {
     }
 }
 
+/// `to` as seen from the directory `from`.
+fn relative(from: &Path, to: &Path) -> PathBuf {
+    let (from, to): (Vec<_>, Vec<_>) = (from.components().collect(), to.components().collect());
+    let n_shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n(Component::ParentDir, from.len() - n_shared);
+    up.chain(to[n_shared..].iter().copied()).collect()
+}
+
 /// `dir` as seen from a file in `from`, in the loader's words.
 fn origin_to(from: &Path, dir: &Path) -> String {
-    let (from, to): (Vec<_>, Vec<_>) = (from.components().collect(), dir.components().collect());
-    let n_shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    let mut text = "$ORIGIN".to_owned();
-    for _ in n_shared..from.len() {
-        text.push_str("/..");
+    let steps = relative(from, dir);
+    match steps.as_os_str().is_empty() {
+        true => "$ORIGIN".to_owned(),
+        false => format!("$ORIGIN/{}", steps.display()),
     }
-    for part in &to[n_shared..] {
-        text.push('/');
-        text.push_str(&part.as_os_str().to_string_lossy());
-    }
-    text
 }
 
 fn name_of(path: &Path) -> String {

@@ -46,10 +46,15 @@ pub(crate) fn plan(p: &PlanInputs<'_>) -> Result<Sandbox, String> {
     for path in p.inputs {
         add(p.store.real_path(path), store_dir.join(path.base_name()), BindKind::Input);
     }
-    for path in impure_host_deps(p)? {
+    let of_host = impure_host_deps(p)?;
+    // A derivation that sees the host's `/bin` has the host's shell.
+    let has_shell = of_host.iter().any(|path| Path::new("/bin/sh").starts_with(path));
+    for path in of_host {
         add(path.clone(), path, BindKind::ReadOnly);
     }
-    if !p.settings.sandbox_paths.iter().any(|path| path.target == Path::new("/bin/sh")) {
+    if !has_shell
+        && !p.settings.sandbox_paths.iter().any(|path| path.target == Path::new("/bin/sh"))
+    {
         for path in default_shell()? {
             add(path.source, path.target, BindKind::ReadOnly);
         }
