@@ -32,10 +32,19 @@ const IN_ALPHABET: [bool; 256] = {
 ///
 /// `clean` is what `bytes[start..clean]` is known to be; keep it between calls, so that no byte is
 /// looked at twice.
+#[inline]
 fn next_window(bytes: &[u8], mut start: usize, clean: &mut usize) -> Result<usize, usize> {
     while start + HASH_LEN <= bytes.len() {
         let (from, end) = (start.max(*clean), start + HASH_LEN);
         *clean = end;
+        if end - from == 1 {
+            // In a run of letters: one more.
+            if IN_ALPHABET[usize::from(bytes[from])] {
+                return Ok(start);
+            }
+            start = end;
+            continue;
+        }
         match bytes[from..end].iter().rposition(|&byte| !IN_ALPHABET[usize::from(byte)]) {
             Some(foreign) => start = from + foreign + 1,
             None => return Ok(start),
@@ -44,22 +53,44 @@ fn next_window(bytes: &[u8], mut start: usize, clean: &mut usize) -> Result<usiz
     Err(start)
 }
 
-/// Bits of the filter, as a power of two.
-const FILTER_BITS: u32 = 16;
+/// A set of hash parts that says quickly of most others that they are not in it: most windows of
+/// long runs of letters end here.
+#[derive(Clone, Debug)]
+struct Filter(Vec<u64>);
 
-/// A place in the filter, from the first bytes of a hash part.
-fn filter_place(part: &[u8]) -> usize {
-    let mut head = [0; 8];
-    head.copy_from_slice(&part[..8]);
-    (u64::from_le_bytes(head).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - FILTER_BITS)) as usize
+impl Filter {
+    /// Number of bits, as a power of two; they fit the innermost cache.
+    const LOG2: u32 = 16;
+
+    fn new<'p>(parts: impl Iterator<Item = &'p HashPart>) -> Filter {
+        let mut filter = Filter(vec![0; (1 << Filter::LOG2) / 64]);
+        for part in parts {
+            let (word, bit) = Filter::place(part);
+            filter.0[word] |= bit;
+        }
+        filter
+    }
+
+    /// `false` if `window` is certainly none of the parts.
+    fn may_have(&self, window: &[u8]) -> bool {
+        let (word, bit) = Filter::place(window);
+        self.0[word] & bit != 0
+    }
+
+    fn place(part: &[u8]) -> (usize, u64) {
+        let mut head = [0; 8];
+        head.copy_from_slice(&part[..8]);
+        let mixed = u64::from_le_bytes(head).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let place = mixed >> (64 - Filter::LOG2);
+        ((place / 64) as usize, 1 << (place % 64))
+    }
 }
 
 /// Looks for hash parts in a stream that comes in chunks.
 #[derive(Clone, Debug)]
 pub struct Scanner {
     candidates: HashSet<HashPart>,
-    /// A bit is set where a candidate may be: most windows of long runs of letters end here.
-    filter: Vec<u64>,
+    filter: Filter,
     found: BTreeSet<HashPart>,
     /// The last bytes of the stream so far, fewer than a hash part.
     tail: Vec<u8>,
@@ -70,12 +101,7 @@ impl Scanner {
     pub fn new<P: AsRef<[u8]>>(candidates: impl IntoIterator<Item = P>) -> Scanner {
         let candidates: HashSet<HashPart> =
             candidates.into_iter().filter_map(|part| part.as_ref().try_into().ok()).collect();
-        let mut filter = vec![0; (1 << FILTER_BITS) / 64];
-        #[expect(clippy::iter_over_hash_type, reason = "bits are set, in whatever order")]
-        for part in &candidates {
-            let place = filter_place(part);
-            filter[place / 64] |= 1 << (place % 64);
-        }
+        let filter = Filter::new(candidates.iter());
         Scanner { candidates, filter, found: BTreeSet::new(), tail: Vec::new() }
     }
 
@@ -102,8 +128,7 @@ impl Scanner {
         let (mut start, mut clean) = (0, 0);
         while let Ok(at) = next_window(bytes, start, &mut clean) {
             let window = &bytes[at..at + HASH_LEN];
-            let place = filter_place(window);
-            if self.filter[place / 64] & 1 << (place % 64) != 0
+            if self.filter.may_have(window)
                 && let Some(part) = self.candidates.get(window)
             {
                 self.found.insert(*part);
@@ -135,6 +160,7 @@ impl Write for Scanner {
 pub struct Rewriter<W> {
     inner: W,
     replacements: BTreeMap<HashPart, HashPart>,
+    filter: Filter,
     /// Bytes that may be the beginning of a hash part.
     pending: Vec<u8>,
     /// Offset of `pending` in the stream.
@@ -146,7 +172,15 @@ pub struct Rewriter<W> {
 impl<W: Write> Rewriter<W> {
     /// Writes to `inner` what is written to it, with every key replaced by its value.
     pub fn new(inner: W, replacements: BTreeMap<HashPart, HashPart>) -> Rewriter<W> {
-        Rewriter { inner, replacements, pending: Vec::new(), offset: 0, positions: Vec::new() }
+        let filter = Filter::new(replacements.keys());
+        Rewriter {
+            inner,
+            replacements,
+            filter,
+            pending: Vec::new(),
+            offset: 0,
+            positions: Vec::new(),
+        }
     }
 
     fn pass(&mut self, is_end: bool) -> io::Result<()> {
@@ -155,7 +189,9 @@ impl<W: Write> Rewriter<W> {
             match next_window(&self.pending, start, &mut clean) {
                 Ok(at) => {
                     let window = &mut self.pending[at..at + HASH_LEN];
-                    if let Some(part) = self.replacements.get::<[u8]>(window) {
+                    if self.filter.may_have(window)
+                        && let Some(part) = self.replacements.get::<[u8]>(window)
+                    {
                         window.copy_from_slice(part);
                         self.positions.push(self.offset + at as u64);
                         start = at + HASH_LEN;

@@ -206,7 +206,7 @@ impl fmt::Display for Hash {
     }
 }
 
-/// A hash in the making: bytes go in, at the end a [`Hash`] comes out.
+/// A hash in the making: bytes go in, at the end a [`struct@Hash`] comes out.
 #[derive(Clone)]
 pub struct Hasher {
     state: State,
