@@ -127,7 +127,11 @@ fn impure_host_deps(p: &PlanInputs<'_>) -> Result<BTreeSet<PathBuf>, String> {
             ));
         }
     }
-    Ok(asked.into_iter().collect())
+    // What this machine does not have is left out: a derivation may name several usual places.
+    let missing = |path: &PathBuf| {
+        fs::metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    };
+    Ok(asked.into_iter().filter(|path| !missing(path)).collect())
 }
 
 /// The files of the host that our own fetcher is asked for by `file` URLs. The promised hash
