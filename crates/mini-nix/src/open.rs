@@ -119,7 +119,6 @@ impl Session {
             realise: store.clone().map(|store| realiser(store, settings.clone())),
             fetch: store.clone().map(fetcher),
             listen: Some(Box::new(listener())),
-            ..StoreHostOptions::new()
         }));
         let mut options = EngineOptions::default();
         options.builtins = nix_store::builtins::BUILTINS.to_vec();

@@ -310,9 +310,19 @@ fn fetch_file(f: &Fixture) -> Result<(), String> {
             .env("url", &url)
             .fixed(FileMethod::Flat, hash)
     };
-    same(&f.output_of(&recipe("right", right).write())?, "hello\n")?;
+    let hidden = f.failure_of(&recipe("hidden", right).write())?.to_string();
+    has(&hidden, "'allowed-impure-host-deps'")?;
+    let settings = BuildSettings {
+        allowed_impure_host_deps: vec![f.dir.path().to_owned()],
+        ..f.settings.clone()
+    };
+    let output_of = |drv: &_| {
+        let outputs = f.realise_with(&[drv], &settings).map_err(|error| error.to_string())?;
+        f.read(&outputs[0]["out"])
+    };
+    same(&output_of(&recipe("right", right).write())?, "hello\n")?;
     let wrong = recipe("wrong", Hash::of(HashAlgo::Sha256, "other")).write();
-    let error = f.failure_of(&wrong)?;
+    let error = f.failure_with(&wrong, &settings)?;
     holds(error.exit_code() == 102, "exit code")?;
     has(&error.to_string(), &format!("url:    {url}"))?;
     let gone = f
@@ -321,7 +331,7 @@ fn fetch_file(f: &Fixture) -> Result<(), String> {
         .env("urls", &format!("file:///no/such/file {url}"))
         .fixed(FileMethod::Flat, right)
         .write();
-    same(&f.output_of(&gone)?, "hello\n")?;
+    same(&output_of(&gone)?, "hello\n")?;
     has(&f.told.log("gone"), "cannot fetch 'file:///no/such/file'")?;
     let none = f
         .recipe("none", "")

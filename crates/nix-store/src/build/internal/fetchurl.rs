@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use super::{InternalBuild, InternalBuilder};
 use crate::build::structured_attrs;
 use crate::codec::{self, CodecLimits};
-use crate::http::{Client, HttpSettings, redacted};
+use crate::http::{self, Client, HttpSettings, redacted};
 use crate::sys::{Dir, restore_nar};
 
 /// The builder, for the table.
@@ -119,7 +119,13 @@ fn fetch_first(
         match client.get(url, file) {
             Ok(_) => return Ok(()),
             Err(error) => {
-                let reason = format!("cannot fetch '{}': {}", error.url, error.reason);
+                let mut reason = format!("cannot fetch '{}': {}", error.url, error.reason);
+                if http::scheme(url).as_deref() == Some("file") {
+                    reason.push_str(
+                        " (of this machine's files, a build sees only those below the paths of \
+                         the setting 'allowed-impure-host-deps')",
+                    );
+                }
                 build.log(&reason);
                 reasons.push(reason);
             }

@@ -69,7 +69,9 @@ pub(crate) fn plan(p: &PlanInputs<'_>) -> Result<Sandbox, String> {
     let fixed_output = p.drv.is_fixed_output();
     if fixed_output && p.drv.builder == b"builtin:fetchurl" {
         for path in fetched_files(p.drv) {
-            add(path.clone(), path, BindKind::ReadOnly);
+            if p.settings.allowed_impure_host_deps.iter().any(|dir| path.starts_with(dir)) {
+                add(path.clone(), path, BindKind::ReadOnly);
+            }
         }
     }
     Ok(Sandbox {
@@ -134,8 +136,7 @@ fn impure_host_deps(p: &PlanInputs<'_>) -> Result<BTreeSet<PathBuf>, String> {
     Ok(asked.into_iter().filter(|path| !missing(path)).collect())
 }
 
-/// The files of the host that our own fetcher is asked for by `file` URLs. The promised hash
-/// decides what becomes of the contents; what the build user may not read stays unread.
+/// The files of the host that our own fetcher is asked for by `file` URLs.
 fn fetched_files(drv: &Derivation) -> Vec<PathBuf> {
     let variable = |name: &str| {
         let value = drv.env.get(name.as_bytes())?;
