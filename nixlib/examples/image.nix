@@ -14,9 +14,8 @@ in
 pkgs.dockerTools.buildImage {
   name = "services";
   tag = "0.1";
-  extraCommands = "mkdir -m 1777 tmp";
   config = {
-    Cmd = [ "${runScript}" ];
+    Cmd = runScript;
     ExposedPorts = {
       "8080/tcp" = { };
       "8081/tcp" = { };

@@ -1,4 +1,6 @@
-/* Answers every connection with one line over HTTP. The port is the first argument, else 8080. */
+/* Answers every connection with one line over HTTP: server [PORT [PROGRAM [ARGUMENT ...]]].
+   With a program, that is started for every connection and has it as standard input and output. */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -9,6 +11,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static void run(char **command, int client) {
+    if (fork() != 0) return;
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGCHLD, SIG_DFL);
+    dup2(client, 0);
+    dup2(client, 1);
+    execv(command[0], command);
+    perror(command[0]);
+    _exit(127);
+}
+
 static const char ANSWER[] = "HTTP/1.1 200 OK\r\n"
                              "Content-Type: text/plain\r\n"
                              "Content-Length: 19\r\n"
@@ -18,7 +33,7 @@ static const char ANSWER[] = "HTTP/1.1 200 OK\r\n"
 
 int main(int argc, char **argv) {
     int port = argc > 1 ? atoi(argv[1]) : 8080;
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int on = 1;
     struct sockaddr_in address = {0};
 
@@ -26,6 +41,7 @@ int main(int argc, char **argv) {
     signal(SIGTERM, _exit);
     signal(SIGINT, _exit);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_IGN);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_ANY);
@@ -41,8 +57,10 @@ int main(int argc, char **argv) {
         char request[4096];
         int client = accept(listener, NULL, NULL);
         if (client < 0) continue;
-        if (read(client, request, sizeof request) > 0 &&
-            write(client, ANSWER, sizeof ANSWER - 1) < 0) {
+        if (argc > 2) {
+            run(argv + 2, client);
+        } else if (read(client, request, sizeof request) > 0 &&
+                   write(client, ANSWER, sizeof ANSWER - 1) < 0) {
             perror("server: write");
         }
         close(client);

@@ -92,14 +92,14 @@ pub(crate) fn run(words: &[String]) -> Result<u8, Failure> {
             let drv = store.display(drv);
             return Err(Failure::new(format!("derivation '{drv}' has no output '{output}'")));
         };
-        let path = store.display(path);
         if let Some(link) = &link {
             let n = wanted.iter().position(|(known, _)| known == drv).unwrap_or(0) + 1;
             let number = if n == 1 { String::new() } else { format!("-{n}") };
             let suffix = if output == "out" { String::new() } else { format!("-{output}") };
-            make_root(store, &format!("{link}{number}{suffix}"), &path)?;
+            let link = format!("{link}{number}{suffix}");
+            store.make_root_link(Path::new(&link), path).map_err(Failure::new)?;
         }
-        println!("{path}");
+        println!("{}", store.display(path));
     }
     Ok(0)
 }
@@ -136,14 +136,13 @@ pub(crate) fn realise_paths(
     }
     let link = matches.get_one::<String>("add-root");
     for (n, path) in built.iter().flat_map(paths_of).enumerate() {
-        let path = store.display(&path);
         match link {
             Some(link) => {
                 let link = if n == 0 { link.clone() } else { format!("{link}-{}", n + 1) };
-                make_root(store, &link, &path)?;
+                store.make_root_link(Path::new(&link), &path).map_err(Failure::new)?;
                 println!("{link}");
             }
-            None => println!("{path}"),
+            None => println!("{}", store.display(&path)),
         }
     }
     Ok(0)
@@ -255,34 +254,4 @@ impl Events for Console {
             _ => {}
         }
     }
-}
-
-/// Makes the link `link` to the store path `target` and tells the collector about it. A link that is there
-/// already is replaced, anything else at its place is not.
-///
-/// # Errors
-/// When the link cannot be made.
-pub(crate) fn make_root(store: &LocalStore, link: &str, target: &str) -> Result<(), Failure> {
-    let link = std::path::absolute(link)?;
-    let fail =
-        |e: std::io::Error| Failure::new(format!("cannot make the link '{}': {e}", link.display()));
-    match std::fs::symlink_metadata(&link) {
-        Ok(found) if !found.is_symlink() => {
-            return Err(Failure::new(format!(
-                "cannot make the link '{}': there is something else of this name; move it away, or choose another name with '-o'",
-                link.display()
-            )));
-        }
-        _ => {}
-    }
-    // Made beside and renamed, so that there is never a moment without a link.
-    let fresh = link.with_file_name(format!(
-        ".{}.{}",
-        link.file_name().unwrap_or_default().to_string_lossy(),
-        std::process::id()
-    ));
-    let _ = std::fs::remove_file(&fresh);
-    std::os::unix::fs::symlink(Path::new(target), &fresh).map_err(fail)?;
-    std::fs::rename(&fresh, &link).map_err(fail)?;
-    store.add_indirect_root(&link).map_err(Failure::new)
 }

@@ -1,6 +1,7 @@
 //! `nix-instantiate`: evaluate an expression, or turn it into store derivations.
 
 use std::io::Write;
+use std::path::Path;
 
 use clap::ArgMatches;
 use nix_eval::{
@@ -171,7 +172,11 @@ fn instantiate(matches: &ArgMatches) -> Result<u8, Failure> {
         match link {
             Some(link) => {
                 let link = if n == 0 { link.clone() } else { format!("{link}-{}", n + 1) };
-                super::build::make_root(session.need_store()?, &link, &drv.drv_path)?;
+                let store = session.need_store()?;
+                let path = nix_store::store::Store::store_dir(store.as_ref())
+                    .parse(&drv.drv_path)
+                    .map_err(Failure::new)?;
+                store.make_root_link(Path::new(&link), &path).map_err(Failure::new)?;
                 println!("{link}{output}");
             }
             None => println!("{}{output}", drv.drv_path),

@@ -69,7 +69,8 @@ impl LocalStore {
     /// of processes, as `{proc/…}` and `{temp}`.
     pub fn find_roots(&self) -> Result<BTreeSet<Root>, StoreError> {
         let dir = &self.config.store_dir;
-        let mut found = roots::find_permanent_roots(self.state_dir(), dir, false)?;
+        let mut found =
+            roots::find_permanent_roots(self.state_dir(), dir, self.real_store_dir(), false)?;
         for (path, place) in roots::find_runtime_roots(dir, &self.config.real_store_dir) {
             let link = PathBuf::from(format!("{{{}}}", place.display()));
             found.insert(Root { link, path });
@@ -101,7 +102,8 @@ impl LocalStore {
 
     fn root_paths(&self, clean: bool) -> Result<BTreeSet<StorePath>, StoreError> {
         let dir = &self.config.store_dir;
-        let permanent = roots::find_permanent_roots(self.state_dir(), dir, clean)?;
+        let permanent =
+            roots::find_permanent_roots(self.state_dir(), dir, self.real_store_dir(), clean)?;
         let mut found: BTreeSet<StorePath> = permanent.into_iter().map(|r| r.path).collect();
         found.extend(roots::find_runtime_roots(dir, &self.config.real_store_dir).into_keys());
         Ok(found)

@@ -227,6 +227,27 @@ impl LocalStore {
         self.register_in_place(&taken.infos)
     }
 
+    /// Makes the symbolic link `link` to an object, which is kept as long as the link is there.
+    ///
+    /// It leads to where the files are, so that other programs can follow it in a moved store,
+    /// too. A link of this name is replaced in one step.
+    ///
+    /// # Errors
+    /// There is something else of this name; the link cannot be made.
+    pub fn make_root_link(&self, link: &Path, path: &StorePath) -> Result<(), StoreError> {
+        let link = std::path::absolute(link)
+            .map_err(|e| StoreError::io("find the directory of", link, e))?;
+        if std::fs::symlink_metadata(&link).is_ok_and(|found| !found.is_symlink()) {
+            return Err(StoreError::invalid(format!(
+                "cannot make the link '{}': there is something else of this name; move it away, \
+                 or choose another name",
+                link.display()
+            )));
+        }
+        roots::replace_symlink(&self.real_path(path), &link)?;
+        self.add_indirect_root(&link)
+    }
+
     fn register_in_place(&self, infos: &[PathInfo]) -> Result<(), StoreError> {
         let writer = self.writer("register an object")?;
         for info in infos {

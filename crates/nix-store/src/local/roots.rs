@@ -212,10 +212,11 @@ pub(super) fn replace_symlink(target: &Path, path: &Path) -> Result<(), StoreErr
 pub(super) fn find_permanent_roots(
     state_dir: &Path,
     dir: &StoreDir,
+    real_store_dir: &Path,
     clean: bool,
 ) -> Result<BTreeSet<Root>, StoreError> {
-    let mut finder =
-        Finder { dir, auto: state_dir.join("gcroots/auto"), clean, roots: BTreeSet::new() };
+    let auto = state_dir.join("gcroots/auto");
+    let mut finder = Finder { dir, real: real_store_dir, auto, clean, roots: BTreeSet::new() };
     finder.below(&state_dir.join("gcroots"), 0);
     finder.below(&state_dir.join("profiles"), 0);
     Ok(finder.roots)
@@ -223,6 +224,8 @@ pub(super) fn find_permanent_roots(
 
 struct Finder<'a> {
     dir: &'a StoreDir,
+    /// The physical store directory: what links of a moved store lead to.
+    real: &'a Path,
     auto: PathBuf,
     clean: bool,
     roots: BTreeSet<Root>,
@@ -273,6 +276,10 @@ impl Finder<'_> {
     }
 
     fn object(&self, target: &Path) -> Option<StorePath> {
+        if let Ok(below) = target.strip_prefix(self.real) {
+            let name = below.components().next()?.as_os_str().to_str()?;
+            return StorePath::from_base_name(name).ok();
+        }
         let (path, _) = self.dir.split(target.to_str()?).ok()?;
         Some(path)
     }

@@ -467,3 +467,21 @@ fn a_text_replaces_whatever_lies_unregistered_at_its_place() {
     assert!(!store.is_valid(&lost).unwrap());
     assert_clean(&store);
 }
+
+#[test]
+fn links_of_a_moved_store_lead_to_the_files_and_keep_them() {
+    let (root, store) = scratch_store();
+    let path = store.add_text("kept", b"kept", &BTreeSet::new()).unwrap();
+    let link = root.path().join("result");
+    store.make_root_link(&link, &path).unwrap();
+    assert_eq!(std::fs::read(&link).unwrap(), b"kept");
+    let roots = store.find_roots().unwrap();
+    assert!(roots.iter().any(|found| found.link == link && found.path == path), "{roots:?}");
+    // Replaced when it is a link, refused otherwise.
+    store.make_root_link(&link, &path).unwrap();
+    let file = root.path().join("file");
+    std::fs::write(&file, "mine").unwrap();
+    let error = store.make_root_link(&file, &path).unwrap_err();
+    assert!(error.to_string().contains("something else of this name"), "{error}");
+    assert_eq!(std::fs::read(&file).unwrap(), b"mine");
+}
