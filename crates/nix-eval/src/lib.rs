@@ -12,6 +12,7 @@
 //! Values live in the heap of an evaluator; everything of this crate is `Send + Sync`.
 
 pub mod builtins;
+mod engine;
 pub mod error;
 mod evaluator;
 mod handle;
@@ -30,8 +31,9 @@ pub mod syntax;
 pub mod value;
 
 pub use self::{
+    engine::{Engine, EngineOptions, SearchPathEntry, Tree},
     error::{Error, ErrorKind, Report},
-    evaluator::{Engine, EngineOptions, Evaluator, SearchPathEntry, Tree},
+    evaluator::Evaluator,
     handle::{Handle, Kind, Show},
     limits::{CancelToken, Limits},
 };

@@ -6,8 +6,8 @@ use nix_formats::store_path::StoreDir;
 
 use super::Machine;
 use crate::{
+    engine::EngineOptions,
     error::{self, Error, FrameKind},
-    evaluator::EngineOptions,
     heap::Cells,
     host::{Host, HostCx, TraceEvent},
     limits::LimitKind,

@@ -1,16 +1,16 @@
 //! The machine that runs programs.
 //!
-//! It walks the resolved program of a file directly ([`eval`]): a node in strict position gives a value in
+//! It walks the resolved program of a file directly (`eval`): a node in strict position gives a value in
 //! weak head normal form, a node in operand position gives a value or a thunk without running anything.
 //! Running code has a *frame*: local slots on the value stack and captured words in the thunk or function
 //! that is being run. Calls in tail position reuse the frame.
 //!
-//! Builtins see the machine through the methods of [`api`], [`files`] and [`coerce`].
+//! Builtins see the machine through the methods of `api`, `files` and `coerce`.
 //!
 //! # Traps
 //! * Values are not rooted anywhere but here; they live as long as the evaluator.
 //! * Data is walked with work lists, never by recursion; recursion over programs goes through
-//!   [`stack`], which counts it.
+//!   `stack`, which counts it.
 
 mod api;
 mod call;
@@ -22,6 +22,7 @@ mod force;
 mod import;
 mod operators;
 mod select;
+mod sets;
 pub(crate) mod stack;
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The files below `<nix/…>` that every program may count on.
 
-use crate::evaluator::Tree;
+use crate::engine::Tree;
 
 /// Name of the tree. Its paths print as `<nix/fetchurl.nix>`, the name inside the brackets.
 pub(crate) const NAME: &str = "nix";

@@ -3,8 +3,8 @@
 //! They mean what C++'s `std::regex` means in libstdc++ with the flag *extended*, byte by byte. That is
 //! neither POSIX (leftmost, longest) nor Perl (first path): of the alternatives of `|` the longest wins, of
 //! the paths through a repeat the first, ties go to the first path, and captures of earlier iterations
-//! stay. Two engines: a backtracker of our own that has exactly this order ([`backtrack`]), and
-//! regex-automata for long texts wherever the two cannot differ ([`hir`]). Neither is ever exponential.
+//! stay. Two engines: a backtracker of our own that has exactly this order (`backtrack`), and
+//! regex-automata for long texts wherever the two cannot differ (`hir`). Neither is ever exponential.
 
 mod backtrack;
 mod ere;

@@ -1,0 +1,230 @@
+//! Engines: what does not change between sessions.
+
+mod builtin_names;
+mod options;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use rustc_hash::FxHashMap;
+
+use self::builtin_names::BARE;
+pub(crate) use self::builtin_names::EAGER;
+pub use self::options::{EngineOptions, SearchPathEntry, Tree};
+use crate::{
+    evaluator::Evaluator,
+    host::NixPath,
+    ir::GlobalId,
+    nix_tree,
+    source::SourceMap,
+    symbol::{Symbol, Symbols},
+    value::{AccessorId, Builtin, BuiltinEntry},
+};
+
+/// Names that the machine itself looks up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names {
+    pub(crate) functor: Symbol,
+    pub(crate) to_string: Symbol,
+    pub(crate) out_path: Symbol,
+    pub(crate) type_: Symbol,
+}
+
+/// What a global of the language is, before an evaluator makes its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GlobalKind {
+    True,
+    False,
+    Null,
+    Builtins,
+    Derivation,
+    /// Number of the builtin.
+    Builtin(usize),
+}
+
+/// The unchanging part of an engine.
+pub(crate) struct EngineInner {
+    pub(crate) options: EngineOptions,
+    pub(crate) symbols: Arc<Symbols>,
+    pub(crate) sources: Arc<SourceMap>,
+    pub(crate) names: Names,
+    pub(crate) entries: Box<[BuiltinEntry]>,
+    pub(crate) kinds: Vec<GlobalKind>,
+    global_names: FxHashMap<Symbol, GlobalId>,
+    pub(crate) builtin_names: FxHashMap<Symbol, GlobalId>,
+    pub(crate) find_file: Option<GlobalId>,
+    pub(crate) nix_path: Option<GlobalId>,
+    pub(crate) load_derivation: BuiltinEntry,
+    tree_files: Vec<BTreeMap<Vec<u8>, Arc<[u8]>>>,
+}
+
+/// Options, builtins, names and sources. Cheap to clone; unchanging.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) inner: Arc<EngineInner>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("n_builtins", &self.inner.entries.len()).finish()
+    }
+}
+
+impl Engine {
+    /// An engine with these options.
+    pub fn new(mut options: EngineOptions) -> Engine {
+        if !options.trees.iter().any(|tree| tree.name == nix_tree::NAME) {
+            options.trees.push(nix_tree::TREE);
+        }
+        let symbols = Arc::new(Symbols::default());
+        let sym = |name: &str| symbols.intern(name.as_bytes());
+        let names = Names {
+            functor: sym("__functor"),
+            to_string: sym("__toString"),
+            out_path: sym("outPath"),
+            type_: sym("type"),
+        };
+        let mut table: BTreeMap<&'static str, Builtin> = BTreeMap::new();
+        let tables = crate::builtins::ALL.iter().copied().chain(options.builtins.iter().copied());
+        for builtin in tables.flatten() {
+            table.insert(builtin.name, *builtin);
+        }
+        table.retain(|name, _| options.shows(name));
+        let entries: Box<[BuiltinEntry]> = table.values().copied().map(BuiltinEntry::new).collect();
+        let mut kinds = Vec::new();
+        let mut global_names = FxHashMap::default();
+        let mut builtin_names = FxHashMap::default();
+        let constants = [
+            ("true", GlobalKind::True),
+            ("false", GlobalKind::False),
+            ("null", GlobalKind::Null),
+            ("builtins", GlobalKind::Builtins),
+            ("derivation", GlobalKind::Derivation),
+        ];
+        for (name, kind) in constants {
+            let id = GlobalId(kinds.len() as u32);
+            kinds.push(kind);
+            global_names.insert(sym(name), id);
+            builtin_names.insert(sym(name), id);
+        }
+        for (i, entry) in entries.iter().enumerate() {
+            let id = GlobalId(kinds.len() as u32);
+            kinds.push(GlobalKind::Builtin(i));
+            let name = entry.builtin.name;
+            // Those that begin with an underscore belong to embedded trees and are not in `builtins`.
+            if !name.starts_with('_') {
+                builtin_names.insert(sym(name), id);
+            }
+            let global = if BARE.contains(&name) || name.starts_with('_') {
+                sym(name)
+            } else {
+                sym(&format!("__{name}"))
+            };
+            global_names.insert(global, id);
+        }
+        let find_file = builtin_names.get(&sym("findFile")).copied();
+        let nix_path = builtin_names.get(&sym("nixPath")).copied();
+        let tree_files = options
+            .trees
+            .iter()
+            .map(|tree| {
+                tree.files
+                    .iter()
+                    .map(|(path, text)| {
+                        let path = crate::value::canonicalise(path.as_bytes());
+                        (path, Arc::from(text.as_bytes()))
+                    })
+                    .collect()
+            })
+            .collect();
+        let sources = Arc::new(SourceMap::default());
+        Engine {
+            inner: Arc::new(EngineInner {
+                options,
+                symbols,
+                sources,
+                names,
+                entries,
+                kinds,
+                global_names,
+                builtin_names,
+                find_file,
+                nix_path,
+                load_derivation: BuiltinEntry::new(crate::machine::LOAD_DERIVATION),
+                tree_files,
+            }),
+        }
+    }
+
+    /// A new session with a heap of its own.
+    pub fn evaluator(&self) -> Evaluator {
+        Evaluator::of(self.clone())
+    }
+
+    /// The options.
+    pub fn options(&self) -> &EngineOptions {
+        &self.inner.options
+    }
+
+    /// The names seen so far.
+    pub fn symbols(&self) -> &Arc<Symbols> {
+        &self.inner.symbols
+    }
+
+    /// The sources read so far.
+    pub fn sources(&self) -> &Arc<SourceMap> {
+        &self.inner.sources
+    }
+
+    /// The builtins that the engine has, in order of their names.
+    pub fn builtins(&self) -> impl Iterator<Item = &Builtin> {
+        self.inner.entries.iter().map(|entry| &entry.builtin)
+    }
+}
+
+impl EngineInner {
+    /// The global of a bare name.
+    pub(crate) fn global(&self, name: Symbol) -> Option<GlobalId> {
+        self.global_names.get(&name).copied()
+    }
+
+    /// The global that `builtins.name` is.
+    pub(crate) fn builtin_global(&self, name: Symbol) -> Option<GlobalId> {
+        self.builtin_names.get(&name).copied()
+    }
+
+    /// How many arguments a global takes; 0 for what is no function.
+    pub(crate) fn arity(&self, id: GlobalId) -> u32 {
+        match self.kinds.get(id.0 as usize) {
+            Some(GlobalKind::Builtin(i)) => self.entries[*i].arity,
+            _ => 0,
+        }
+    }
+
+    /// The text of a path as programs see it: `<tree>/x` for an embedded tree.
+    pub(crate) fn path_text(&self, path: &NixPath) -> Vec<u8> {
+        if path.accessor == AccessorId(0) {
+            return path.text.clone();
+        }
+        let name = self.options.trees.get(path.accessor.0 as usize - 1).map_or("?", |t| t.name);
+        let mut text = format!("<{name}").into_bytes();
+        let below = if path.text == b"/" { &[][..] } else { &path.text[..] };
+        if name == nix_tree::NAME {
+            text.extend_from_slice(below);
+            text.push(b'>');
+        } else {
+            text.push(b'>');
+            text.extend_from_slice(below);
+        }
+        text
+    }
+
+    /// The files of an embedded tree, by canonical path.
+    pub(crate) fn tree(&self, accessor: AccessorId) -> Option<&BTreeMap<Vec<u8>, Arc<[u8]>>> {
+        self.tree_files.get((accessor.0 as usize).checked_sub(1)?)
+    }
+}
+
+const _: () = {
+    const fn is_send_sync<T: Send + Sync>() {}
+    is_send_sync::<Engine>();
+};

@@ -1,0 +1,132 @@
+//! What an engine is made of.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::builtin_names::GATED;
+use crate::{
+    host::{Host, NixPath, NoHost},
+    limits::Limits,
+    value::Builtin,
+};
+
+/// A tree of files embedded into the program, such as a library written in Nix.
+///
+/// Its files print as `<name>/path`.
+#[derive(Clone, Copy, Debug)]
+pub struct Tree {
+    /// Name, without slashes.
+    pub name: &'static str,
+    /// Files: path relative to the tree, without a leading slash, and contents; in any order.
+    pub files: &'static [(&'static str, &'static str)],
+}
+
+/// One entry of the search path for `<x>`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SearchPathEntry {
+    /// What the looked-up name must begin with; may be empty.
+    pub prefix: String,
+    /// Path or URL, as it was given.
+    pub path: String,
+    /// The path that the entry stands for when it lies in an embedded tree.
+    pub tree: Option<NixPath>,
+}
+
+impl SearchPathEntry {
+    /// From `prefix=path` or `path`.
+    pub fn parse(text: &str) -> SearchPathEntry {
+        let (prefix, path) = text.split_once('=').unwrap_or(("", text));
+        SearchPathEntry { prefix: prefix.to_owned(), path: path.to_owned(), tree: None }
+    }
+}
+
+/// What an engine is made of.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct EngineOptions {
+    /// Tables of builtins beside those of the language; a later record of a name replaces an earlier one.
+    pub builtins: Vec<&'static [Builtin]>,
+    /// Names of builtins to leave out.
+    pub without: BTreeSet<String>,
+    /// The outside world.
+    pub host: Arc<dyn Host>,
+    /// The search path for `<x>`.
+    pub search_path: Vec<SearchPathEntry>,
+    /// Embedded trees. Tree number `n` is accessor `n + 1`.
+    pub trees: Vec<Tree>,
+    /// Whether `<nixpkgs>` falls back to the embedded tree `nixlib` when the search path does not have it.
+    pub use_nixlib: bool,
+    /// Whether nothing of the surroundings may be seen.
+    pub pure_eval: bool,
+    /// Whether only the search path may be read.
+    pub restrict_eval: bool,
+    /// Paths that pure or restricted evaluation may read, beside those it made itself.
+    pub allowed_paths: Vec<Vec<u8>>,
+    /// URLs that restricted evaluation may fetch: exact, a prefix followed by `/`, or a scheme `x:`.
+    pub allowed_uris: Vec<String>,
+    /// Whether evaluation may build what it wants to read.
+    pub allow_import_from_derivation: bool,
+    /// Experimental features that are on.
+    pub features: BTreeSet<String>,
+    /// Whether `traceVerbose` says something.
+    pub trace_verbose: bool,
+    /// Whether `warn` is an error.
+    pub abort_on_warn: bool,
+    /// What `builtins.nixVersion` says.
+    pub nix_version: String,
+    /// What an evaluation may use.
+    pub limits: Limits,
+}
+
+impl Default for EngineOptions {
+    fn default() -> EngineOptions {
+        EngineOptions {
+            builtins: Vec::new(),
+            without: BTreeSet::new(),
+            host: Arc::new(NoHost),
+            search_path: Vec::new(),
+            trees: Vec::new(),
+            use_nixlib: true,
+            pure_eval: false,
+            restrict_eval: false,
+            allowed_paths: Vec::new(),
+            allowed_uris: Vec::new(),
+            allow_import_from_derivation: true,
+            features: BTreeSet::new(),
+            trace_verbose: false,
+            abort_on_warn: false,
+            nix_version: "2.35.0".to_owned(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for EngineOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EngineOptions").finish_non_exhaustive()
+    }
+}
+
+impl EngineOptions {
+    /// Switches of the reader.
+    pub(crate) fn syntax_features(&self) -> crate::syntax::Features {
+        crate::syntax::Features {
+            pipe_operators: self.features.contains("pipe-operators"),
+            home_paths: !self.pure_eval,
+            ..crate::syntax::Features::default()
+        }
+    }
+
+    pub(super) fn shows(&self, name: &str) -> bool {
+        if self.without.contains(name) {
+            return false;
+        }
+        match name {
+            "currentSystem" => !self.pure_eval && self.host.system().is_some(),
+            "currentTime" => !self.pure_eval && self.host.now().is_some(),
+            _ => match GATED.iter().find(|(gated, _)| *gated == name) {
+                Some((_, features)) => features.iter().any(|f| self.features.contains(*f)),
+                None => true,
+            },
+        }
+    }
+}

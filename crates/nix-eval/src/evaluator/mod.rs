@@ -1,0 +1,145 @@
+//! Sessions of an engine.
+
+mod shared;
+mod turn;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub(crate) use self::shared::Shared;
+use crate::{
+    engine::{Engine, EngineOptions},
+    error::Error,
+    handle::Handle,
+    host::NixPath,
+    limits::{CancelToken, Limits},
+    machine::Machine,
+    source::Origin,
+    stats::Stats,
+    value::Value,
+};
+
+/// One session of an engine. `Send + Sync`; its requests run one at a time.
+pub struct Evaluator {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Evaluator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Evaluator").field("heap_bytes", &self.shared.heap.bytes()).finish()
+    }
+}
+
+impl Evaluator {
+    /// A session of an engine of its own.
+    pub fn new(options: EngineOptions) -> Evaluator {
+        Engine::new(options).evaluator()
+    }
+
+    pub(crate) fn of(engine: Engine) -> Evaluator {
+        Evaluator { shared: Arc::new(Shared::new(engine.inner)) }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> Engine {
+        Engine { inner: self.shared.engine.clone() }
+    }
+
+    /// Stops the running request of this session; must be reset before the next.
+    pub fn cancel_token(&self) -> CancelToken {
+        self.shared.cancel.clone()
+    }
+
+    /// Changes what the next requests may use.
+    pub fn set_limits(&self, limits: Limits) {
+        *lock(&self.shared.limits) = limits;
+        self.shared.heap.set_limit(limits.heap_bytes);
+    }
+
+    /// What this session has done so far.
+    pub fn stats(&self) -> Stats {
+        let mut stats = *lock(&self.shared.stats);
+        stats.heap_bytes = self.shared.heap.bytes();
+        stats.shapes = self.shared.shapes.len() as u64;
+        stats
+    }
+
+    /// Evaluates a text to weak head normal form. `name` stands for the text in messages; relative paths
+    /// begin at `base_dir`, which is absolute.
+    ///
+    /// # Errors
+    /// When the text is no program, or its evaluation fails.
+    pub fn eval(&self, text: &str, name: &str, base_dir: &[u8]) -> Result<Handle, Error> {
+        self.eval_bytes(text.as_bytes(), name, base_dir)
+    }
+
+    /// As [`Evaluator::eval`], for a text that need not be UTF-8.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn eval_bytes(&self, text: &[u8], name: &str, base_dir: &[u8]) -> Result<Handle, Error> {
+        let base_dir = crate::value::canonicalise(base_dir);
+        let origin = Origin::Text(name.into());
+        self.handle(|m| m.eval_text(text, origin, &base_dir, None))
+    }
+
+    /// As [`Evaluator::eval`], with the attributes of `scope` as further variables.
+    ///
+    /// # Errors
+    /// As that, and when `scope` is no set of this session.
+    pub fn eval_with(
+        &self,
+        text: &str,
+        name: &str,
+        base_dir: &[u8],
+        scope: &Handle,
+    ) -> Result<Handle, Error> {
+        let base_dir = crate::value::canonicalise(base_dir);
+        let origin = Origin::Text(name.into());
+        let scope = scope.value_in(&self.shared)?;
+        self.handle(|m| {
+            let scope = m.force_attrs(scope, "the scope")?;
+            m.eval_text(text.as_bytes(), origin, &base_dir, Some(scope))
+        })
+    }
+
+    /// The value of a file, evaluated once per session; a directory stands for its `default.nix`.
+    ///
+    /// # Errors
+    /// When there is no such file, it is no program, or its evaluation fails.
+    pub fn import(&self, path: &NixPath) -> Result<Handle, Error> {
+        self.handle(|m| m.import(path))
+    }
+
+    /// A handle of what `code` gives.
+    ///
+    /// # Errors
+    /// Those of `code`.
+    pub fn handle(
+        &self,
+        code: impl FnOnce(&mut Machine) -> Result<Value, Error>,
+    ) -> Result<Handle, Error> {
+        let v = self.shared.with_machine(code)?;
+        Ok(Handle::new(self.shared.clone(), v))
+    }
+
+    /// Runs `code` on this session's machine: the door for code that works with [`Value`]s, such as printers
+    /// and exporters. Values must not leave it, save as handles.
+    ///
+    /// # Errors
+    /// Those of `code`.
+    pub fn with_machine<T>(
+        &self,
+        code: impl FnOnce(&mut Machine) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.shared.with_machine(code)
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const _: () = {
+    const fn is_send_sync<T: Send + Sync>() {}
+    is_send_sync::<Evaluator>();
+};

@@ -1,0 +1,210 @@
+//! What the machines of a session share.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, atomic::AtomicU32},
+};
+
+use super::{lock, turn::Turn};
+use crate::{
+    engine::{EAGER, EngineInner, GlobalKind, Names},
+    error::Error,
+    heap::{Bump, Heap},
+    host::NixPath,
+    ir::GlobalId,
+    limits::{CancelToken, LimitKind, Limits},
+    machine::{Global, Machine, Parts},
+    stats::Stats,
+    symbol::Symbol,
+    value::{
+        Attrs, ContextId, Contexts, Shape, Shapes, Thunk, Value,
+        code::{Unit, Units},
+    },
+};
+
+/// One session: everything that its machines share.
+pub(crate) struct Shared {
+    pub(crate) engine: Arc<EngineInner>,
+    pub(crate) names: Names,
+    pub(crate) heap: Heap,
+    pub(crate) shapes: Shapes,
+    pub(crate) contexts: Contexts,
+    pub(crate) cancel: CancelToken,
+    pub(crate) globals: OnceLock<Arc<[Global]>>,
+    empty_attrs: Value,
+    builtins_set: OnceLock<Value>,
+    pub(super) limits: Mutex<Limits>,
+    units: Units,
+    /// Resolved path → thunk or value of the file.
+    pub(crate) imports: Mutex<HashMap<NixPath, Value>>,
+    failures: Mutex<Vec<Error>>,
+    copies: Mutex<HashMap<NixPath, (String, ContextId)>>,
+    allowed: RwLock<BTreeSet<Vec<u8>>>,
+    turn: Turn,
+    pub(crate) n_files: AtomicU32,
+    pub(super) stats: Mutex<Stats>,
+    parts: Mutex<Vec<Parts>>,
+}
+
+impl Shared {
+    pub(crate) fn limits(&self) -> Limits {
+        *lock(&self.limits)
+    }
+
+    pub(crate) fn empty_attrs(&self) -> Value {
+        self.empty_attrs
+    }
+
+    /// The set `builtins`, once it is made.
+    pub(crate) fn builtins_set(&self) -> Option<Attrs> {
+        self.builtins_set.get().and_then(|v| v.as_attrs())
+    }
+
+    pub(super) fn new(engine: Arc<EngineInner>) -> Shared {
+        let limits = engine.options.limits;
+        let heap = Heap::new(limits.heap_bytes);
+        let mut bump = Bump::default();
+        let shape = Shape::new(&mut bump, &heap, &[], &[], true);
+        let empty_attrs = Attrs::new(&mut bump, &heap, shape, &[]).value();
+        let shared = Shared {
+            names: engine.names,
+            heap,
+            shapes: Shapes::default(),
+            contexts: Contexts::default(),
+            cancel: CancelToken::new(),
+            globals: OnceLock::new(),
+            empty_attrs,
+            builtins_set: OnceLock::new(),
+            limits: Mutex::new(limits),
+            units: Units::default(),
+            imports: Mutex::default(),
+            failures: Mutex::default(),
+            copies: Mutex::default(),
+            allowed: RwLock::new(engine.options.allowed_paths.iter().cloned().collect()),
+            turn: Turn::default(),
+            parts: Mutex::default(),
+            n_files: AtomicU32::new(0),
+            stats: Mutex::default(),
+            engine,
+        };
+        shared.make_globals(&mut bump);
+        shared
+    }
+
+    /// Makes the values of all globals, and the set `builtins`, which contains itself.
+    fn make_globals(&self, bump: &mut Bump) {
+        let engine = &*self.engine;
+        let derivation = Thunk(bump.words(&self.heap, 2));
+        let mut globals: Vec<Global> = Vec::with_capacity(engine.kinds.len());
+        for kind in &engine.kinds {
+            let plain = |value| Global { value, builtin: None, eager: false };
+            globals.push(match *kind {
+                GlobalKind::True => plain(Value::TRUE),
+                GlobalKind::False => plain(Value::FALSE),
+                GlobalKind::Null => plain(Value::NULL),
+                GlobalKind::Builtins => plain(Value::HOLE),
+                GlobalKind::Derivation => plain(derivation.value()),
+                GlobalKind::Builtin(i) => {
+                    let entry = &engine.entries[i];
+                    let mut value = entry.value();
+                    if entry.arity == 0 {
+                        // A constant: the call of a builtin without arguments, computed when first used.
+                        let cells = bump.words(&self.heap, 2);
+                        cells.put(0, Thunk::call_word(0));
+                        cells.put(1, value.0);
+                        value = Thunk(cells).value();
+                    }
+                    let eager = EAGER.contains(&entry.builtin.name);
+                    Global { value, builtin: Some(entry.builtin), eager }
+                }
+            });
+        }
+        let mut names: Vec<(Symbol, GlobalId)> =
+            engine.builtin_names.iter().map(|(&name, &id)| (name, id)).collect();
+        names.sort_by_key(|n| n.0);
+        let symbols: Vec<Symbol> = names.iter().map(|n| n.0).collect();
+        let shape = Shape::new(bump, &self.heap, &symbols, &[], true);
+        let attrs = Attrs::alloc(bump, &self.heap, shape);
+        let builtins = attrs.value();
+        if let Some(at) = engine.kinds.iter().position(|k| *k == GlobalKind::Builtins) {
+            globals[at].value = builtins;
+        }
+        for (slot, (_, id)) in names.iter().enumerate() {
+            attrs.members().put(slot, globals[id.0 as usize].value.0);
+        }
+        // `derivation` is written in Nix; the thunk calls the builtin that loads it.
+        let load = self.engine.load_derivation.value();
+        let cells = derivation.value().cells();
+        cells.put(0, Thunk::call_word(0));
+        cells.put(1, load.0);
+        // Both cells are set once, here.
+        let _ = self.builtins_set.set(builtins);
+        let _ = self.globals.set(globals.into());
+    }
+
+    /// Runs `code` on a machine when it is this thread's turn. May be entered again by the code it runs.
+    pub(crate) fn with_machine<T>(
+        self: &Arc<Self>,
+        code: impl FnOnce(&mut Machine) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let _turn = self.turn.take();
+        let parts = lock(&self.parts).pop().or_else(Parts::new);
+        let Some(parts) = parts else {
+            return Err(crate::error::limit(LimitKind::StackBytes, 0));
+        };
+        let mut machine = Machine::new(self.clone(), parts);
+        let result = machine.on_this_thread(code);
+        let parts = machine.into_parts();
+        lock(&self.stats).add(&parts.stats);
+        lock(&self.parts).push(parts.fresh());
+        result.map_err(|e| e.with_sources(&self.engine.sources))
+    }
+
+    /// Keeps a unit as long as the heap.
+    pub(crate) fn keep_unit<'a>(&self, unit: Box<Unit>) -> &'a Unit {
+        self.units.keep(unit)
+    }
+
+    /// The number under which a failure is remembered.
+    pub(crate) fn remember(&self, error: &Error) -> u32 {
+        *error.mistake().failure().get_or_init(|| {
+            let mut failures = lock(&self.failures);
+            failures.push(error.clone());
+            (failures.len() - 1) as u32
+        })
+    }
+
+    /// The failure with this number.
+    #[cold]
+    pub(crate) fn failure(&self, number: u32) -> Error {
+        lock(&self.failures)[number as usize].clone()
+    }
+
+    pub(crate) fn copied(&self, path: &NixPath) -> Option<(String, ContextId)> {
+        lock(&self.copies).get(path).cloned()
+    }
+
+    pub(crate) fn remember_copy(&self, path: &NixPath, text: String, context: ContextId) {
+        lock(&self.copies).insert(path.clone(), (text, context));
+    }
+
+    pub(crate) fn allow(&self, path: &[u8]) {
+        self.allowed.write().unwrap_or_else(PoisonError::into_inner).insert(path.to_vec());
+    }
+
+    /// Whether a path lies at or below one that may be read.
+    pub(crate) fn is_allowed(&self, path: &[u8]) -> bool {
+        let allowed = self.allowed.read().unwrap_or_else(PoisonError::into_inner);
+        let mut end = path.len();
+        loop {
+            if allowed.contains(&path[..end.max(1)]) {
+                return true;
+            }
+            match path[..end].iter().rposition(|&b| b == b'/') {
+                Some(0) if end > 1 => end = 1,
+                Some(at) if at > 0 => end = at,
+                _ => return false,
+            }
+        }
+    }
+}

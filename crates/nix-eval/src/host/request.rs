@@ -1,0 +1,86 @@
+//! What hosts are asked for beside files, and what they bring.
+
+use nix_formats::{hash::Hash, store_path::StorePath};
+
+use super::NixPath;
+use crate::limits::CancelToken;
+
+/// Who asks.
+#[derive(Clone, Debug, Default)]
+pub struct HostCx {
+    /// Pulled when the answer is not wanted any more.
+    pub cancel: CancelToken,
+}
+
+/// A source tree to be added to the store as it is: links kept, only the executable bit kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Addition<'a> {
+    /// Name of the store object.
+    pub name: &'a str,
+    /// What to add.
+    pub path: &'a NixPath,
+}
+
+/// What a fetcher is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchRequest {
+    /// Where from.
+    pub url: String,
+    /// Name of the store object.
+    pub name: String,
+    /// Whether to unpack an archive.
+    pub unpack: bool,
+    /// What it must hash to.
+    pub hash: Option<Hash>,
+    /// The URL is that of a git repository, and this of it is wanted.
+    pub git: Option<GitRequest>,
+}
+
+/// What is wanted of a git repository. The default is what its `HEAD` leads to; of a directory with a
+/// work tree, the files as they lie there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GitRequest {
+    /// A commit: 40 or 64 hexadecimal digits.
+    pub rev: Option<String>,
+    /// A branch, or a full name that begins with `refs/`.
+    pub reference: Option<String>,
+    /// Whether history may be missing; then it is not counted.
+    pub shallow: bool,
+    /// Whether to fetch all references, to find the commit in any.
+    pub all_refs: bool,
+}
+
+/// What is known of a tree that came from a git repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GitFacts {
+    /// The commit, in hexadecimal digits; for a dirty tree the one it was changed from, if there is one.
+    pub rev: Option<String>,
+    /// Whether the tree differs from the commit.
+    pub is_dirty: bool,
+    /// How many commits lead to it; `None` if that was not counted.
+    pub n_commits: Option<u64>,
+    /// When it was committed, in seconds since 1970.
+    pub last_modified: i64,
+}
+
+/// What a fetcher brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// The store object.
+    pub path: StorePath,
+    /// Its hash.
+    pub hash: Hash,
+    /// Answers [`FetchRequest::git`].
+    pub git: Option<GitFacts>,
+}
+
+/// Something an evaluation says to its user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TraceEvent<'a> {
+    /// `builtins.trace`: the text.
+    Trace(&'a [u8]),
+    /// `builtins.warn` and warnings of our own.
+    Warning(&'a [u8]),
+    /// Worth knowing, once.
+    Note(&'a [u8]),
+}
