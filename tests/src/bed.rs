@@ -36,6 +36,11 @@ impl Bed {
         })
     }
 
+    /// A file of the example expressions of nixlib.
+    pub(crate) fn example(self, name: &str) -> PathBuf {
+        self.tests.join("../nixlib/examples").join(name)
+    }
+
     /// A call of `mini-nix-NAME`, with an empty environment but for `PATH` and what the case adds.
     pub(crate) fn command(self, name: &str) -> Command {
         let mut command = Command::new(self.mini_nix);

@@ -7,6 +7,9 @@
 mod bed;
 mod drv;
 mod goldens;
+mod http;
+mod images;
+mod scratch;
 
 use std::process::ExitCode;
 
@@ -23,5 +26,6 @@ pub fn run() -> ExitCode {
     let mut trials = Vec::new();
     goldens::collect(bed, &mut trials);
     drv::collect(bed, &mut trials);
+    images::collect(bed, &mut trials);
     libtest_mimic::run(&args, trials).exit_code()
 }
