@@ -6,10 +6,13 @@
 
 mod bed;
 mod drv;
+mod faults;
 mod goldens;
 mod http;
 mod images;
+mod rebuilds;
 mod scratch;
+mod store;
 
 use std::process::ExitCode;
 
@@ -27,5 +30,8 @@ pub fn run() -> ExitCode {
     goldens::collect(bed, &mut trials);
     drv::collect(bed, &mut trials);
     images::collect(bed, &mut trials);
+    rebuilds::collect(bed, &mut trials);
+    store::collect(bed, &mut trials);
+    faults::collect(bed, &mut trials);
     libtest_mimic::run(&args, trials).exit_code()
 }

@@ -257,17 +257,28 @@ fn query(store: &LocalStore, matches: &ArgMatches, operands: &[String]) -> Resul
     match question {
         "outputs" => paths.iter().for_each(show),
         "requisites" => {
-            let mut roots = paths.clone();
+            let mut closure = Closure::of(store, &paths).map_err(fail)?;
             if matches.get_flag("include-outputs") {
-                for path in paths.iter().filter(|p| p.is_derivation()) {
-                    for output in outputs(store, path)? {
-                        if store.is_valid(&output).map_err(fail)? {
-                            roots.push(output);
+                let mut roots = paths.clone();
+                // Outputs can refer to derivations in their turn.
+                loop {
+                    let n = closure.paths().count();
+                    let derivations: Vec<_> =
+                        closure.paths().filter(|p| p.is_derivation()).cloned().collect();
+                    for derivation in &derivations {
+                        for output in outputs(store, derivation)? {
+                            if store.is_valid(&output).map_err(fail)? {
+                                roots.push(output);
+                            }
                         }
+                    }
+                    closure = Closure::of(store, &roots).map_err(fail)?;
+                    if closure.paths().count() == n {
+                        break;
                     }
                 }
             }
-            Closure::of(store, &roots).map_err(fail)?.paths().for_each(show);
+            closure.paths().for_each(show);
         }
         "references" => {
             for path in &paths {

@@ -66,8 +66,11 @@ impl Dir {
         };
         let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(parent, flags, Mode::empty())
-            .map_err(|e| StoreError::io("open the directory", parent, e))?;
+        let fd = rustix::fs::open(parent, flags, Mode::empty()).map_err(|e| match e {
+            // Without its directory it cannot be there: the path that was asked for is missing.
+            rustix::io::Errno::NOENT => StoreError::io("open", path, e),
+            _ => StoreError::io("open the directory", parent, e),
+        })?;
         Ok((Dir { fd, path: parent.to_owned() }, name))
     }
 
