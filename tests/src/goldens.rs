@@ -3,7 +3,7 @@
 //! Value or error class, and trace lines, as in column `head`. Each row runs as the facts were recorded: in an
 //! empty folder, with a store that holds nothing and writes nothing.
 
-use std::{collections::BTreeSet, path::Path};
+use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
@@ -19,8 +19,6 @@ pub(crate) fn collect(bed: Bed, trials: &mut Vec<Trial>) {
     };
     files.retain(|f| f.extension().is_some_and(|e| e == "jsonl"));
     files.sort();
-    let not_yet = std::fs::read_to_string(folder.join("not-yet.txt")).unwrap_or_default();
-    let not_yet: BTreeSet<String> = not_yet.lines().map(str::to_owned).collect();
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap_or_default();
         for line in text.lines() {
@@ -38,15 +36,8 @@ pub(crate) fn collect(bed: Bed, trials: &mut Vec<Trial>) {
                 continue;
             }
             let id = row["id"].as_str().unwrap_or("?").to_owned();
-            let known_wrong = not_yet.contains(&id);
             let name = format!("goldens/{id}");
-            trials.push(Trial::test(name, move || match (check(bed, &row), known_wrong) {
-                (Ok(()), true) => Err(Failed::from(format!(
-                    "{id} is right now: take it out of tests/goldens/not-yet.txt"
-                ))),
-                (Err(_), true) => Ok(()),
-                (result, false) => result.map_err(Failed::from),
-            }));
+            trials.push(Trial::test(name, move || check(bed, &row).map_err(Failed::from)));
         }
     }
 }

@@ -11,6 +11,47 @@ use crate::{
     open::{self, Session},
 };
 
+/// One operand of an evaluating command.
+pub(crate) enum Operand {
+    /// An expression given as a word, or read from standard input.
+    Text {
+        /// The expression.
+        text: Vec<u8>,
+        /// What stands for it in messages.
+        name: &'static str,
+    },
+    /// A file.
+    File(NixPath),
+}
+
+/// The operands of a call, in order; `-` is standard input. Without any, `default`.
+///
+/// # Errors
+/// A lookup without a hit, standard input that cannot be read.
+pub(crate) fn operands(
+    session: &Session,
+    matches: &ArgMatches,
+    default: &str,
+) -> Result<Vec<Operand>, Failure> {
+    let mut words = args::many(matches, "files");
+    let is_expression = matches.get_flag("expr");
+    if words.is_empty() && !is_expression {
+        words.push(default.to_owned());
+    }
+    let operand = |word: &String| {
+        if word == "-" {
+            let mut text = Vec::new();
+            std::io::stdin().read_to_end(&mut text)?;
+            return Ok(Operand::Text { text, name: "(stdin)" });
+        }
+        if is_expression {
+            return Ok(Operand::Text { text: word.clone().into_bytes(), name: "(string)" });
+        }
+        path_of(session, word).map(Operand::File)
+    };
+    words.iter().map(operand).collect()
+}
+
 /// Evaluates the operands of a call, one handle each, in order.
 ///
 /// # Errors
@@ -20,29 +61,16 @@ pub(crate) fn roots(
     matches: &ArgMatches,
     default: &str,
 ) -> Result<Vec<Handle>, Failure> {
-    let mut words = args::many(matches, "files");
-    if words.is_empty() {
-        words.push(default.to_owned());
-    }
-    let is_expression = matches.get_flag("expr");
-    words.iter().map(|word| root(session, word, is_expression)).collect()
-}
-
-fn root(session: &Session, word: &str, is_expression: bool) -> Result<Handle, Failure> {
     let evaluator = &session.evaluator;
-    let fail = |e| session.failure(&e);
-    if word == "-" {
-        let mut text = Vec::new();
-        std::io::stdin().read_to_end(&mut text)?;
-        let directory = open::working_directory();
-        return evaluator.eval_bytes(&text, "(stdin)", &directory).map_err(fail);
-    }
-    if is_expression {
-        let directory = open::working_directory();
-        return evaluator.eval_bytes(word.as_bytes(), "(string)", &directory).map_err(fail);
-    }
-    let path = path_of(session, word)?;
-    evaluator.import(&path).map_err(fail)
+    let directory = open::working_directory();
+    let root = |operand: Operand| {
+        let value = match operand {
+            Operand::Text { text, name } => evaluator.eval_bytes(&text, name, &directory),
+            Operand::File(path) => evaluator.import(&path),
+        };
+        value.map_err(|e| session.failure(&e))
+    };
+    operands(session, matches, default)?.into_iter().map(root).collect()
 }
 
 /// The path that a word names: a file, or `<x>` of the search path.

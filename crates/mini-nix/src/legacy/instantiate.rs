@@ -15,8 +15,8 @@ use crate::{
     args::{self, flag},
     derivations,
     exit::Failure,
-    files,
-    open::{Session, Writes},
+    files::{self, Operand},
+    open::{self, Session, Writes},
 };
 
 /// How a value is printed.
@@ -52,6 +52,11 @@ pub(crate) fn run(words: &[String]) -> Result<u8, Failure> {
     let about = "evaluate an expression, or turn it into store derivations";
     let command = args::evaluating(args::common("instantiate", about))
         .arg(flag("eval", "print the value").long("eval").visible_alias("eval-only"))
+        .arg(
+            flag("parse", "print the program after desugaring")
+                .long("parse")
+                .visible_alias("parse-only"),
+        )
         .arg(flag("strict", "evaluate everything before printing").long("strict"))
         .arg(flag("json", "print as JSON").long("json"))
         .arg(flag("xml", "print as XML").long("xml"))
@@ -72,20 +77,42 @@ pub(crate) fn run(words: &[String]) -> Result<u8, Failure> {
     if matches.get_flag("find-file") {
         return find_files(&matches);
     }
+    if matches.get_flag("parse") {
+        return parse(&matches);
+    }
     if !matches.get_flag("eval") {
         return instantiate(&matches);
     }
-    let form = if matches.get_flag("json") {
-        Form::Json
-    } else if matches.get_flag("xml") {
-        Form::Xml { locations: !matches.get_flag("no-location") }
-    } else if matches.get_flag("raw") {
-        Form::Raw
-    } else {
-        Form::Nix
+    let form = match last_of(&matches, &["json", "xml", "raw"]) {
+        Some("json") => Form::Json,
+        Some("xml") => Form::Xml { locations: !matches.get_flag("no-location") },
+        Some("raw") => Form::Raw,
+        _ => Form::Nix,
     };
     let depth = if matches.get_flag("strict") { Depth::Strict } else { Depth::Shallow };
     evaluate(&matches, form, depth)
+}
+
+/// Which of these switches stands last among the words.
+fn last_of<'a>(matches: &ArgMatches, names: &[&'a str]) -> Option<&'a str> {
+    let given = names.iter().filter(|name| matches.get_flag(name));
+    given.copied().max_by_key(|name| matches.indices_of(name).and_then(Iterator::last))
+}
+
+/// Prints the operands after desugaring; nothing is evaluated.
+fn parse(matches: &ArgMatches) -> Result<u8, Failure> {
+    let session = Session::open(matches, Writes::No)?;
+    let directory = open::working_directory();
+    for operand in files::operands(&session, matches, "./default.nix")? {
+        let text = match operand {
+            Operand::Text { text, name } => session.evaluator.desugar(&text, name, &directory),
+            Operand::File(path) => session.evaluator.desugar_file(&path),
+        };
+        let mut text = text.map_err(|e| session.failure(&e))?;
+        text.push(b'\n');
+        std::io::stdout().write_all(&text)?;
+    }
+    Ok(0)
 }
 
 /// Evaluates the operands and prints each.

@@ -124,7 +124,9 @@ fn add_error_context(m: &mut Machine, context: Value, v: Value) -> Result<Value,
 }
 
 fn seq(m: &mut Machine, first: Value, second: Value) -> Result<Value, Error> {
-    m.force(first)?;
+    if let View::Function(f) = m.force(first)?.view() {
+        f.see();
+    }
     m.force(second)
 }
 

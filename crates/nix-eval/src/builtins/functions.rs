@@ -27,6 +27,7 @@ fn function_args(m: &mut Machine, f: Value) -> Result<Value, Error> {
     let View::Function(function) = f.view() else {
         return Err(m.wrong_type("a function", f, "the argument of 'builtins.functionArgs'"));
     };
+    function.see();
     let FunctionView::Lambda(lambda) = function.view() else { return Ok(m.empty_attrs()) };
     let Some(formals) = lambda.formals() else { return Ok(m.empty_attrs()) };
     let file = lambda.location().file;

@@ -93,10 +93,17 @@ pub(super) const TYPES: &[Builtin] = &[
 #[inline]
 fn is(m: &mut Machine, v: Value, test: fn(&View) -> bool) -> Result<Value, Error> {
     let v = m.force(v)?;
-    Ok(Value::bool(test(&v.view())))
+    let view = v.view();
+    if let View::Function(f) = view {
+        f.see();
+    }
+    Ok(Value::bool(test(&view)))
 }
 
 fn type_of(m: &mut Machine, v: Value) -> Result<Value, Error> {
     let v = m.force(v)?;
+    if let View::Function(f) = v.view() {
+        f.see();
+    }
     Ok(m.new_text(v.view().type_name()))
 }

@@ -8,8 +8,8 @@ use crate::{
     ir::Params,
     machine::{Coerce, Machine},
     source::{Location, Origin},
-    symbol::Symbol,
-    value::{Attrs, ContextBuilder, FunctionView, Value, View, number},
+    symbol::{Symbol, Symbols},
+    value::{Attrs, ContextBuilder, Function, FunctionView, LambdaRef, Value, View, number},
 };
 
 pub(super) const XML: &[Builtin] = &[Builtin {
@@ -105,6 +105,8 @@ pub fn to_xml(
     let (drv_path, out_path) = (m.symbol("drvPath"), m.symbol("outPath"));
     let mut seen: HashSet<Vec<u8>> = HashSet::new();
     let mut todo = vec![Todo::Close("expr"), Todo::Value(v)];
+    // The outermost value was asked for.
+    let mut is_root = true;
     while let Some(next) = todo.pop() {
         m.poll()?;
         m.check_string_len(w.out.len() as u64)?;
@@ -123,6 +125,11 @@ pub fn to_xml(
             }
             Todo::Value(v) => v,
         };
+        let waits = !options.force && !std::mem::take(&mut is_root) && v.is_unseen_lambda();
+        if waits {
+            w.empty("unevaluated", &[]);
+            continue;
+        }
         let v = if options.force { m.force(v)? } else { v.peek() };
         match v.view() {
             View::Int(n) => w.empty("int", &[("value", n.to_string().as_bytes())]),
@@ -174,38 +181,14 @@ pub fn to_xml(
                     }
                 }
             }
-            View::Function(f) => match f.view() {
-                FunctionView::Lambda(lambda) => {
+            View::Function(f) => match lambda_of(f) {
+                Some((lambda, n_args)) => {
                     let place = Place::of(m, Some(lambda.location()), options);
                     w.open("function", &borrow(&place.attributes()));
-                    match lambda.params() {
-                        Params::Simple(names) => {
-                            for (name, _) in names.iter().take(1) {
-                                w.empty("varpat", &[("name", symbols.name(*name))]);
-                            }
-                        }
-                        Params::Formals(formals) => {
-                            let mut attributes: Vec<(&str, Vec<u8>)> = Vec::new();
-                            if formals.ellipsis {
-                                attributes.push(("ellipsis", b"1".to_vec()));
-                            }
-                            if let Some(name) = formals.args {
-                                attributes.push(("name", symbols.name(name).to_vec()));
-                            }
-                            attributes.sort();
-                            w.open("attrspat", &borrow(&attributes));
-                            let mut names: Vec<&[u8]> =
-                                formals.formals.iter().map(|f| symbols.name(f.name)).collect();
-                            names.sort_unstable();
-                            for name in names {
-                                w.empty("attr", &[("name", name)]);
-                            }
-                            w.close("attrspat");
-                        }
-                    }
+                    write_parameter(&mut w, &symbols, lambda, n_args);
                     w.close("function");
                 }
-                FunctionView::Builtin(_) | FunctionView::Partial(_) => w.empty("unevaluated", &[]),
+                None => w.empty("unevaluated", &[]),
             },
             View::External(_) | View::Thunk(_) => w.empty("unevaluated", &[]),
         }
@@ -213,7 +196,49 @@ pub fn to_xml(
     Ok(w.out)
 }
 
-fn push_attrs(symbols: &crate::symbol::Symbols, attrs: Attrs, todo: &mut Vec<Todo>) {
+/// The lambda that a function is, and how many arguments it has got already: functions of several simple
+/// arguments are one here, and nested in the language.
+fn lambda_of(f: Function) -> Option<(LambdaRef, usize)> {
+    match f.view() {
+        FunctionView::Lambda(lambda) => Some((lambda, 0)),
+        FunctionView::Partial(partial) => match partial.function().as_function()?.view() {
+            FunctionView::Lambda(lambda) => Some((lambda, partial.args().len())),
+            _ => None,
+        },
+        FunctionView::Builtin(_) => None,
+    }
+}
+
+/// What the next argument of a function is called.
+fn write_parameter(w: &mut Writer, symbols: &Symbols, lambda: LambdaRef, n_args: usize) {
+    match lambda.params() {
+        Params::Simple(names) => {
+            if let Some((name, _)) = names.get(n_args) {
+                w.empty("varpat", &[("name", symbols.name(*name))]);
+            }
+        }
+        Params::Formals(formals) => {
+            let mut attributes: Vec<(&str, Vec<u8>)> = Vec::new();
+            if formals.ellipsis {
+                attributes.push(("ellipsis", b"1".to_vec()));
+            }
+            if let Some(name) = formals.args {
+                attributes.push(("name", symbols.name(name).to_vec()));
+            }
+            attributes.sort();
+            w.open("attrspat", &borrow(&attributes));
+            let mut names: Vec<&[u8]> =
+                formals.formals.iter().map(|f| symbols.name(f.name)).collect();
+            names.sort_unstable();
+            for name in names {
+                w.empty("attr", &[("name", name)]);
+            }
+            w.close("attrspat");
+        }
+    }
+}
+
+fn push_attrs(symbols: &Symbols, attrs: Attrs, todo: &mut Vec<Todo>) {
     let all: Vec<_> = attrs.iter_by_name(symbols).collect();
     todo.extend(all.into_iter().rev().map(|(n, v)| Todo::Open(n, attrs.position(n), v)));
 }

@@ -110,6 +110,25 @@ impl Evaluator {
         self.handle(|m| m.import(path))
     }
 
+    /// The program of a text after desugaring, with all parentheses: what `nix-instantiate --parse` prints,
+    /// without a final newline. Nothing is evaluated; `name` and `base_dir` as in [`Evaluator::eval`].
+    ///
+    /// # Errors
+    /// When the text is no program, or names something unbound.
+    pub fn desugar(&self, text: &[u8], name: &str, base_dir: &[u8]) -> Result<Vec<u8>, Error> {
+        let base_dir = crate::value::canonicalise(base_dir);
+        let origin = Origin::Text(name.into());
+        self.shared.with_machine(|m| m.desugar(text, origin, &base_dir))
+    }
+
+    /// As [`Evaluator::desugar`], for a file; a directory stands for its `default.nix`.
+    ///
+    /// # Errors
+    /// As that, and when there is no such file.
+    pub fn desugar_file(&self, path: &NixPath) -> Result<Vec<u8>, Error> {
+        self.shared.with_machine(|m| m.desugar_file(path))
+    }
+
     /// A handle of what `code` gives.
     ///
     /// # Errors

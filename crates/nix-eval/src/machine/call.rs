@@ -33,6 +33,7 @@ impl Machine {
             };
             match function.view() {
                 FunctionView::Lambda(lambda) => {
+                    lambda.see();
                     let arity = lambda.code().arity as usize;
                     if args.len() < arity {
                         if args.is_empty() {

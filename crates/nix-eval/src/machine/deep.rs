@@ -31,6 +31,7 @@ impl Machine {
                     let symbols = self.symbol_table();
                     todo.extend(attrs.iter_by_name(&symbols).rev().map(|(_, v)| v));
                 }
+                View::Function(f) => f.see(),
                 _ => {}
             }
         }

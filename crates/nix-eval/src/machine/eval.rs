@@ -5,6 +5,8 @@
 //! they use neither native stack nor call depth. A walk takes its frames from the value stack above its
 //! caller's and gives them back when it ends.
 
+use std::sync::atomic::Ordering;
+
 use super::{Machine, call::reuse_frame, stack::Frame};
 use crate::{
     error::{self, Error},
@@ -12,7 +14,7 @@ use crate::{
     ir::{BodyId, LambdaId, Node, NodeId, Place, Range},
     source::Location,
     value::{
-        FUNCTION, LAMBDA, LIST, Thunk, Value,
+        FUNCTION, FUNCTION_KIND, LAMBDA, LIST, SEEN, TAG, Thunk, Value,
         code::{Cheap, Code, LambdaCode},
     },
 };
@@ -63,7 +65,7 @@ impl Machine {
     fn rare_operand(&mut self, frame: Frame, id: NodeId, node: Node) -> Value {
         match node {
             Node::Global(global) => self.globals[global.0 as usize].value,
-            Node::Lambda(lambda) => self.lambda(frame, lambda),
+            Node::Lambda(lambda) => self.lambda(frame, lambda, 0),
             Node::EmptyList => Value::EMPTY_LIST,
             Node::List(range) => self.list(frame, range),
             Node::CurPos => self.position_value(frame.unit().location(id)),
@@ -140,12 +142,12 @@ impl Machine {
     }
 
     #[inline(always)]
-    fn lambda(&mut self, frame: Frame, id: LambdaId) -> Value {
+    fn lambda(&mut self, frame: Frame, id: LambdaId, seen: u64) -> Value {
         let unit = frame.unit();
         let code = &unit.lambdas[id.0 as usize];
         let captures = unit.words(code.captures);
         let cells = self.words(1 + captures.len());
-        cells.put(0, code.address() as u64 | LAMBDA);
+        cells.put(0, code.address() as u64 | LAMBDA | seen);
         for (i, &place) in captures.iter().enumerate() {
             cells.put(1 + i, frame.get(Place(place)).0);
         }
@@ -207,7 +209,9 @@ impl Machine {
                 Node::CurPos => {
                     done!(Ok::<Value, Error>(self.position_value(unit.location(id))))
                 }
-                Node::Lambda(lambda) => done!(Ok::<Value, Error>(self.lambda(frame, lambda))),
+                Node::Lambda(lambda) => {
+                    done!(Ok::<Value, Error>(self.lambda(frame, lambda, SEEN)))
+                }
                 Node::List(range) => done!(Ok::<Value, Error>(self.list(frame, range))),
                 Node::Set(set) => done!(self.set(frame, set)),
                 Node::Suspend(body) => {
@@ -248,9 +252,12 @@ impl Machine {
                     let f = get!(self.eval(frame, function));
                     if f.tag() == FUNCTION {
                         let cells = f.cells();
-                        let word = cells.word(0);
-                        if word & crate::value::TAG == LAMBDA {
-                            let code = LambdaCode::at(word as usize);
+                        let word = cells.atomic(0).load(Ordering::Relaxed);
+                        if word & FUNCTION_KIND == LAMBDA {
+                            if word & SEEN == 0 {
+                                cells.atomic(0).store(word | SEEN, Ordering::Relaxed);
+                            }
+                            let code = LambdaCode::at((word & !TAG) as usize);
                             if code.arity == args.len {
                                 get!(self.poll());
                                 self.stats.calls += 1;

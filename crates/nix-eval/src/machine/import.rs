@@ -67,6 +67,28 @@ impl Machine {
         }
         self.stats.files += 1;
         let file = engine.sources.add(Source { origin, text: text.clone() });
+        let program = self.read_with(file, &text, base_dir, scope, |m, options| {
+            m.reader.read(&engine.symbols, file, &text, options)
+        })?;
+        for (span, message) in &program.warnings {
+            let (line, column) = engine.sources.line_column(file, span.start);
+            self.warn(format!("{message} (line {line}, column {column})").as_bytes());
+        }
+        let unit =
+            Unit::new(program, accessor, |file, constant| self.constant(file, constant, accessor));
+        Ok(self.shared.keep_unit(unit))
+    }
+
+    /// Runs a reader of a source with the names and switches of this engine.
+    fn read_with<T>(
+        &mut self,
+        file: FileId,
+        text: &[u8],
+        base_dir: &[u8],
+        scope: Option<Attrs>,
+        read: impl FnOnce(&mut Machine, &ReadOptions<'_>) -> Result<T, SyntaxError>,
+    ) -> Result<T, Error> {
+        let engine = self.shared.engine.clone();
         let has = |name| scope.is_some_and(|s| s.has(name));
         let cancel = self.shared.cancel.clone();
         let until = self.meter.until;
@@ -83,18 +105,40 @@ impl Machine {
             ..ReadOptions::bare()
         };
         let options = ReadOptions { poll: &poll, ..options };
-        let read = self.reader.read(&engine.symbols, file, &text, &options);
-        let program = read.map_err(|mut e| {
-            e.further.extend(syntax::tree::mistakes_after(&text, &e));
+        read(self, &options).map_err(|mut e| {
+            e.further.extend(syntax::tree::mistakes_after(text, &e));
             self.syntax_error(file, e)
-        })?;
-        for (span, message) in &program.warnings {
-            let (line, column) = engine.sources.line_column(file, span.start);
-            self.warn(format!("{message} (line {line}, column {column})").as_bytes());
-        }
-        let unit =
-            Unit::new(program, accessor, |file, constant| self.constant(file, constant, accessor));
-        Ok(self.shared.keep_unit(unit))
+        })
+    }
+
+    /// The program of a text after desugaring, with all parentheses: what `nix-instantiate --parse` prints,
+    /// without a final newline. Nothing is evaluated. Relative paths begin at `base_dir`, which is absolute
+    /// and canonical.
+    ///
+    /// # Errors
+    /// When the text is no program, or names something unbound.
+    pub fn desugar(
+        &mut self,
+        text: &[u8],
+        origin: Origin,
+        base_dir: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        let engine = self.shared.engine.clone();
+        let home = self.host().environment("HOME").unwrap_or_default();
+        let file = engine.sources.add(Source { origin, text: text.into() });
+        self.read_with(file, text, base_dir, None, |_, options| {
+            syntax::tree::parse_text(&engine.symbols, text, options, &home)
+        })
+    }
+
+    /// As [`Machine::desugar`], for the file that an import of `path` would read.
+    ///
+    /// # Errors
+    /// As that, and when there is no such file.
+    pub fn desugar_file(&mut self, path: &NixPath) -> Result<Vec<u8>, Error> {
+        let file = self.resolve_import(path)?;
+        let (text, origin) = self.source_of(&file)?;
+        self.desugar(&text, origin, directory_of(&file)).map_err(|e| self.in_file(e, &file))
     }
 
     fn constant(&mut self, file: &ir::File, constant: ir::Const, accessor: AccessorId) -> Value {
@@ -217,10 +261,14 @@ impl Machine {
     }
 
     fn load_file<'a>(&mut self, file: &NixPath, scope: Option<Attrs>) -> Result<&'a Unit, Error> {
+        let (text, origin) = self.source_of(file)?;
+        self.load(text, origin, file.accessor, directory_of(file), scope)
+    }
+
+    /// Text and name of a file.
+    fn source_of(&mut self, file: &NixPath) -> Result<(Arc<[u8]>, Origin), Error> {
         let text = self.read_file(file)?;
-        let end = file.text.iter().rposition(|&b| b == b'/').unwrap_or(0).max(1);
-        let origin = Origin::Path(self.path_text(file).into());
-        self.load(text, origin, file.accessor, &file.text[..end], scope)
+        Ok((text, Origin::Path(self.path_text(file).into())))
     }
 
     #[cold]
@@ -228,4 +276,10 @@ impl Machine {
         let text = String::from_utf8_lossy(&self.path_text(file)).into_owned();
         e.frame(FrameKind::Import, format!("while importing '{text}'"), None)
     }
+}
+
+/// Where the relative paths of a file begin.
+fn directory_of(file: &NixPath) -> &[u8] {
+    let end = file.text.iter().rposition(|&b| b == b'/').unwrap_or(0).max(1);
+    &file.text[..end]
 }

@@ -2,7 +2,8 @@
 //!
 //! Constants, variables, functions and the empty list are values already or alias one; everything else could
 //! fail, loop or cost, and waits in a thunk. The border can be seen by programs (aliased cells are equal
-//! without being compared), so it is the language's, not ours.
+//! without being compared), so it is the language's, not ours. Functions are the exception: C++ Nix suspends
+//! them, which only printing without evaluation shows; a bit in the function stands for it.
 
 use super::{Fail, Resolver, const_id, scope::Meaning};
 use crate::{
@@ -51,14 +52,19 @@ impl Resolver<'_> {
                 }
                 Ok(self.variable_meaning(variable, meaning, span))
             }
-            Expr::Select { base, path } => {
-                if let Some(node) = self.builtins_member(base, path) {
-                    return Ok(self.add(node, span));
-                }
-                self.suspend(id)
-            }
             _ => self.suspend(id),
         }
+    }
+
+    /// An argument of a builtin, which would not show that `builtins.name` was suspended.
+    pub(super) fn builtins_operand(&mut self, id: Id) -> Result<NodeId, Fail> {
+        if let Expr::Select { base, path } = self.ast.node(id)
+            && let Some(node) = self.builtins_member(base, path)
+        {
+            self.poll(id)?;
+            return Ok(self.add(node, self.ast.span(id)));
+        }
+        self.operand(id, None)
     }
 
     /// `builtins.name`, where that is known to be a global.

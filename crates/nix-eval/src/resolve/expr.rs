@@ -181,7 +181,12 @@ impl Resolver<'_> {
         if let Some(builtin) = global {
             let arity = (self.options.arity)(builtin) as usize;
             if arity > 0 && ast.run(args).len() >= arity {
-                let args = self.operands(args)?;
+                let base = self.words.len();
+                for &arg in ast.run(args) {
+                    let node = self.builtins_operand(Id(arg))?;
+                    self.words.push(node.0);
+                }
+                let args = self.take_words(base);
                 return Ok(self.add(Node::CallGlobal { builtin, args }, span));
             }
         }

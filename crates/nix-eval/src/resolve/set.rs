@@ -185,12 +185,14 @@ impl Resolver<'_> {
 
     /// A thunk of the selection of `name` from a source.
     fn inherited_from(&mut self, source: Source, name: Symbol, span: Span) -> Result<NodeId, Fail> {
+        let body = self.begin_body();
         if let Source::Builtins(_) = source
             && let Some(global) = (self.options.builtins)(name)
         {
-            return Ok(self.add(Node::Global(global), span));
+            let root = self.add(Node::Global(global), span);
+            self.end_body(body, root);
+            return Ok(self.add(Node::Suspend(body), span));
         }
-        let body = self.begin_body();
         let subject = match source {
             Source::Variable(id) | Source::Builtins(id) => self.strict(id)?,
             Source::Cell(cell) => {

@@ -112,7 +112,7 @@ fn inherited_names_come_from_outside_or_from_one_source() {
     check(
         "f: { inherit (f 1) a b; inherit (f) c; inherit (builtins) map q; }",
         expect![[
-            r"(\(f) [2]{ %1 <- ~^{%0}(^0 1); map = #2; a = ~^{%1}^0.a; b = ~^{%1}^0.b; c = ~^{%0}^0.c; q = ~#1.q; })"
+            r#"(\(f) [2]{ %1 <- ~^{%0}(^0 1); map = ~#2; a = ~^{%1}^0.a; b = ~^{%1}^0.b; c = ~^{%0}^0.c; q = ~#1.q; })"#
         ]],
     );
 }

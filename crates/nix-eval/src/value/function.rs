@@ -3,12 +3,19 @@
 //! The first word of a function says which, in its low three bits: an address of code with captures after
 //! it, the record of a builtin itself, or a function that is short of arguments.
 
-use super::{FUNCTION, Value, builtin::Builtin, code::LambdaCode};
+use std::sync::atomic::Ordering;
+
+use super::{FUNCTION, TAG, Value, builtin::Builtin, code::LambdaCode};
 use crate::heap::{Bump, Cells, Heap};
 
 pub(crate) const LAMBDA: u64 = 0;
 pub(crate) const BUILTIN: u64 = 1;
 pub(crate) const PARTIAL: u64 = 2;
+/// The bits that say which function.
+pub(crate) const FUNCTION_KIND: u64 = 3;
+/// A lambda that was called or otherwise looked at. In C++ Nix a lambda in a list, set or argument is a thunk
+/// until then, which printing without evaluation shows; here it is a value at once.
+pub(crate) const SEEN: u64 = 4;
 
 /// A function value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,10 +68,17 @@ impl Function {
     /// Which function it is.
     #[inline(always)]
     pub fn view(self) -> FunctionView {
-        match self.0.word(0) & super::TAG {
+        match self.0.atomic(0).load(Ordering::Relaxed) & FUNCTION_KIND {
             LAMBDA => FunctionView::Lambda(LambdaRef(self.0)),
             BUILTIN => FunctionView::Builtin(BuiltinRef(self.0)),
             _ => FunctionView::Partial(PartialRef(self.0)),
+        }
+    }
+
+    /// Notes that it was looked at, as a thunk of it would note that it was forced.
+    pub(crate) fn see(self) {
+        if let FunctionView::Lambda(lambda) = self.view() {
+            lambda.see();
         }
     }
 
@@ -89,7 +103,19 @@ impl LambdaRef {
     /// Its code.
     #[inline(always)]
     pub(crate) fn code<'a>(self) -> &'a LambdaCode {
-        LambdaCode::at(self.0.word(0) as usize)
+        LambdaCode::at((self.0.atomic(0).load(Ordering::Relaxed) & !TAG) as usize)
+    }
+    /// Whether it was called, or made where its value was wanted at once.
+    pub(crate) fn is_seen(self) -> bool {
+        self.0.atomic(0).load(Ordering::Relaxed) & SEEN != 0
+    }
+    /// Notes that it was looked at. Once set, the bit stays; a lost race loses nothing.
+    #[inline(always)]
+    pub(crate) fn see(self) {
+        let word = self.0.atomic(0).load(Ordering::Relaxed);
+        if word & SEEN == 0 {
+            self.0.atomic(0).store(word | SEEN, Ordering::Relaxed);
+        }
     }
     /// Its captured words.
     #[inline(always)]

@@ -33,7 +33,7 @@ pub use self::{
 };
 pub(crate) use self::{
     attrs::{NO_POSITION, Plans, Shapes},
-    function::{BuiltinEntry, LAMBDA},
+    function::{BuiltinEntry, FUNCTION_KIND, LAMBDA, SEEN},
     string::MAX_LENGTH as MAX_STRING,
     thunk::{Claim, State},
 };
@@ -120,6 +120,13 @@ impl Value {
             v = state;
         }
         v
+    }
+
+    /// Whether this word is a lambda that C++ Nix would still have as a thunk: nothing has called it or asked
+    /// for its value. What came out of a thunk was asked for.
+    pub(crate) fn is_unseen_lambda(self) -> bool {
+        self.tag() == FUNCTION
+            && matches!(Function(self.cells()).view(), FunctionView::Lambda(l) if !l.is_seen())
     }
 
     /// The value if it is a small integer.

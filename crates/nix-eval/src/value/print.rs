@@ -10,6 +10,9 @@ use crate::machine::Machine;
 
 /// What is left to print.
 enum Todo {
+    /// The value that is asked for.
+    Root(Value),
+    /// One inside of it.
     Value(Value),
     Text(Vec<u8>),
     /// Forget that we are inside this one.
@@ -47,7 +50,7 @@ pub(crate) fn preview(m: &Machine, v: Value) -> String {
 fn print(m: &Machine, v: Value, form: Form, most: usize) -> Vec<u8> {
     let mut out = Vec::new();
     let mut seen: FxHashSet<u64> = FxHashSet::default();
-    let mut todo = vec![Todo::Value(v)];
+    let mut todo = vec![Todo::Root(v)];
     while let Some(next) = todo.pop() {
         if out.len() > most {
             break;
@@ -61,7 +64,11 @@ fn print(m: &Machine, v: Value, form: Form, most: usize) -> Vec<u8> {
                 seen.remove(&word);
                 continue;
             }
-            Todo::Value(v) => v.peek(),
+            Todo::Value(v) if v.is_unseen_lambda() => {
+                out.extend_from_slice(unevaluated(form));
+                continue;
+            }
+            Todo::Root(v) | Todo::Value(v) => v.peek(),
         };
         match v.view() {
             View::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
@@ -77,8 +84,7 @@ fn print(m: &Machine, v: Value, form: Form, most: usize) -> Vec<u8> {
             View::External(_) => out.extend_from_slice("«external»".as_bytes()),
             View::Thunk(thunk) => out.extend_from_slice(match form {
                 _ if thunk.is_running() => "«potential infinite recursion»".as_bytes(),
-                Form::Eval => b"<CODE>",
-                Form::Message => "«thunk»".as_bytes(),
+                form => unevaluated(form),
             }),
             View::Function(f) => function(m, f.view(), form, &mut out),
             View::List(list) if list.is_empty() => out.extend_from_slice(b"[ ]"),
@@ -115,6 +121,14 @@ fn print(m: &Machine, v: Value, form: Form, most: usize) -> Vec<u8> {
         }
     }
     out
+}
+
+/// What stands for a value that nobody asked for yet.
+fn unevaluated(form: Form) -> &'static [u8] {
+    match form {
+        Form::Eval => b"<CODE>",
+        Form::Message => "«thunk»".as_bytes(),
+    }
 }
 
 fn function(m: &Machine, f: FunctionView, form: Form, out: &mut Vec<u8>) {
