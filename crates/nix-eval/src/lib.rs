@@ -8,6 +8,7 @@
 //! | [`syntax`], [`ir`], [`resolve`] | from bytes to a resolved program |
 //! | [`machine`], [`value`], [`heap`] | running it |
 //! | [`builtins`], [`regex`] | what programs can call |
+//! | [`packages`] | the derivations that a value holds |
 //!
 //! Values live in the heap of an evaluator; everything of this crate is `Send + Sync`.
 
@@ -22,6 +23,7 @@ pub mod ir;
 pub mod limits;
 pub mod machine;
 mod nix_tree;
+pub mod packages;
 pub mod regex;
 pub mod resolve;
 pub mod source;

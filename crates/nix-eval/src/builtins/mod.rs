@@ -21,7 +21,7 @@ mod sort;
 mod strings;
 mod toml;
 mod types;
-mod versions;
+pub(crate) mod versions;
 pub mod xml;
 
 pub use self::{manual::manual, search_path::find_file};

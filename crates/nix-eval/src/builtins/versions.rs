@@ -92,7 +92,7 @@ fn component_less(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// The order of two versions.
-pub(super) fn compare(a: &[u8], b: &[u8]) -> Ordering {
+pub(crate) fn compare(a: &[u8], b: &[u8]) -> Ordering {
     let (mut a, mut b) = (Components(a), Components(b));
     loop {
         let (left, right) = (a.next(), b.next());
@@ -110,7 +110,7 @@ pub(super) fn compare(a: &[u8], b: &[u8]) -> Ordering {
 }
 
 /// A package name parted into name and version.
-pub(super) fn split_name(full: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split_name(full: &[u8]) -> (&[u8], &[u8]) {
     for (i, pair) in full.windows(2).enumerate() {
         if pair[0] == b'-' && !pair[1].is_ascii_alphabetic() {
             return (&full[..i], &full[i + 1..]);
