@@ -81,8 +81,8 @@ pub(crate) fn common(name: &'static str, about: &'static str) -> Command {
     command
 }
 
-/// Adds the flags of commands that evaluate, and operands `FILES`.
-pub(crate) fn evaluating(command: Command) -> Command {
+/// Adds the flags that give an evaluation its surroundings: arguments of functions, the search path.
+pub(crate) fn arguments(command: Command) -> Command {
     let pair = |name: &'static str, about: &'static str, value: [&'static str; 2]| {
         Arg::new(name)
             .long(name)
@@ -109,6 +109,12 @@ pub(crate) fn evaluating(command: Command) -> Command {
                 .value_name("PATH")
                 .help("look for <...> here first; 'prefix=path' or 'path'"),
         )
+        .arg(flag("impure", "not pure, even if a setting says so").long("impure"))
+}
+
+/// Adds the flags of commands that evaluate, and operands `FILES`.
+pub(crate) fn evaluating(command: Command) -> Command {
+    arguments(command)
         .arg(
             Arg::new("attr")
                 .short('A')
@@ -119,7 +125,6 @@ pub(crate) fn evaluating(command: Command) -> Command {
                 .help("select an attribute; may be repeated"),
         )
         .arg(flag("expr", "the operands are expressions, not files").short('E').long("expr"))
-        .arg(flag("impure", "not pure, even if a setting says so").long("impure"))
         .arg(Arg::new("files").num_args(0..).value_name("FILES").allow_hyphen_values(false))
 }
 

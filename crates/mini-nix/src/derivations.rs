@@ -4,7 +4,8 @@ use nix_eval::{
     Error,
     error::{self, Class, suggest},
     machine::Machine,
-    value::{Value, View},
+    packages::{Failures, Names, Package, Seen, Walk},
+    value::Value,
 };
 
 /// A derivation found in a value.
@@ -28,68 +29,23 @@ pub(crate) fn collect(
     v: Value,
     arguments: &Arguments,
 ) -> Result<Vec<Found>, Error> {
-    let recurse = m.symbol("recurseForDerivations");
-    let symbols = m.symbol_table();
-    let mut found = Vec::new();
-    let mut seen: Vec<Value> = Vec::new();
-    let mut todo = vec![(v, true)];
-    while let Some((v, is_root)) = todo.pop() {
-        m.poll()?;
-        let v = if is_root { m.auto_call(v, arguments)? } else { m.force(v)? };
-        match v.view() {
-            View::Attrs(attrs) => {
-                if m.is_derivation(attrs)? {
-                    if !seen.contains(&v) {
-                        seen.push(v);
-                        found.push(one(m, v)?);
-                    }
-                    continue;
-                }
-                let enter = match attrs.get(recurse) {
-                    _ if is_root => true,
-                    Some(flag) => m.force_bool(flag, "the attribute 'recurseForDerivations'")?,
-                    None => false,
-                };
-                if enter {
-                    let all: Vec<_> = attrs.iter_by_name(&symbols).collect();
-                    let named = |name: &[u8]| {
-                        name.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')
-                            && name.iter().all(|b| b.is_ascii_alphanumeric() || b"-_+".contains(b))
-                    };
-                    let kept = all.into_iter().filter(|(n, _)| named(symbols.name(*n)));
-                    let kept: Vec<_> = kept.map(|(_, v)| (v, false)).collect();
-                    todo.extend(kept.into_iter().rev());
-                }
-            }
-            View::List(items) => todo.extend(items.iter().rev().map(|v| (v, true))),
-            _ if is_root => {
-                return Err(Error::new(
-                    Class::Type,
-                    "expression does not evaluate to a derivation (or a set or list of those)",
-                ));
-            }
-            _ => {}
+    let walk = Walk { arguments, failures: Failures::Raise, names: Names::Plain };
+    let mut packages = Vec::new();
+    walk.run(m, v, &mut |_, seen| {
+        if let Seen::Package(package) = seen {
+            packages.push(package);
         }
-    }
-    Ok(found)
+        Ok(())
+    })?;
+    packages.iter().map(|package| one(m, package)).collect()
 }
 
-fn one(m: &mut Machine, v: Value) -> Result<Found, Error> {
-    let attrs = m.force_attrs(v, "a derivation")?;
-    let text = |m: &mut Machine, name: &str| -> Result<Option<String>, Error> {
-        let symbol = m.symbol(name);
-        match attrs.get(symbol) {
-            Some(v) => {
-                let what = format!("the attribute '{name}' of a derivation");
-                Ok(Some(m.force_string(v, &what)?.to_text()))
-            }
-            None => Ok(None),
-        }
-    };
-    let drv_path =
-        text(m, "drvPath")?.ok_or_else(|| error::required_attr("drvPath", "a derivation"))?;
-    let output = text(m, "outputName")?.unwrap_or_else(|| "out".to_owned());
-    Ok(Found { drv_path, output })
+fn one(m: &mut Machine, package: &Package) -> Result<Found, Error> {
+    let drv_path = package.drv_path(m)?;
+    let drv_path = drv_path.ok_or_else(|| error::required_attr("drvPath", "a derivation"))?;
+    let output = String::from_utf8_lossy(&package.output_name(m)?).into_owned();
+    let output = if output.is_empty() { "out".to_owned() } else { output };
+    Ok(Found { drv_path: m.store_dir().display(&drv_path), output })
 }
 
 /// Splits an attribute path: dots part it, quotes protect them.

@@ -16,6 +16,11 @@ pub(crate) struct Name {
 pub(crate) const LEGACY: &[Name] = &[
     Name { name: "build", about: "build what an expression describes", run: legacy::build::run },
     Name {
+        name: "env",
+        about: "list the packages that an expression offers",
+        run: legacy::env::run,
+    },
+    Name {
         name: "instantiate",
         about: "evaluate an expression, or turn it into store derivations",
         run: legacy::instantiate::run,

@@ -45,12 +45,25 @@ enum Todo {
     Close(&'static str),
 }
 
-struct Writer {
+/// Writes an XML document: an element a line, two spaces of indentation a level.
+#[derive(Debug)]
+pub struct XmlWriter {
     out: Vec<u8>,
     depth: usize,
 }
 
-impl Writer {
+impl Default for XmlWriter {
+    fn default() -> XmlWriter {
+        XmlWriter::new()
+    }
+}
+
+impl XmlWriter {
+    /// A document with its first line.
+    pub fn new() -> XmlWriter {
+        XmlWriter { out: b"<?xml version='1.0' encoding='utf-8'?>\n".to_vec(), depth: 0 }
+    }
+
     fn line(&mut self, tag: &str, attributes: &[(&str, &[u8])], end: &str) {
         self.out.resize(self.out.len() + 2 * self.depth, b' ');
         self.out.push(b'<');
@@ -63,16 +76,27 @@ impl Writer {
         self.out.extend_from_slice(end.as_bytes());
         self.out.push(b'\n');
     }
-    fn empty(&mut self, tag: &str, attributes: &[(&str, &[u8])]) {
+
+    /// An element without content. Attributes are written in the order given.
+    pub fn empty(&mut self, tag: &str, attributes: &[(&str, &[u8])]) {
         self.line(tag, attributes, " />");
     }
-    fn open(&mut self, tag: &str, attributes: &[(&str, &[u8])]) {
+
+    /// Begins an element with content.
+    pub fn open(&mut self, tag: &str, attributes: &[(&str, &[u8])]) {
         self.line(tag, attributes, ">");
         self.depth += 1;
     }
-    fn close(&mut self, tag: &str) {
-        self.depth -= 1;
+
+    /// Ends the innermost open element, which must be `tag`.
+    pub fn close(&mut self, tag: &str) {
+        self.depth = self.depth.saturating_sub(1);
         self.line(&format!("/{tag}"), &[], ">");
+    }
+
+    /// The document.
+    pub fn finish(self) -> Vec<u8> {
+        self.out
     }
 }
 
@@ -100,7 +124,7 @@ pub fn to_xml(
     context: &mut ContextBuilder,
 ) -> Result<Vec<u8>, Error> {
     let symbols = m.symbol_table();
-    let mut w = Writer { out: b"<?xml version='1.0' encoding='utf-8'?>\n".to_vec(), depth: 0 };
+    let mut w = XmlWriter::new();
     w.open("expr", &[]);
     let (drv_path, out_path) = (m.symbol("drvPath"), m.symbol("outPath"));
     let mut seen: HashSet<Vec<u8>> = HashSet::new();

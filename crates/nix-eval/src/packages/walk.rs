@@ -188,13 +188,7 @@ impl Walk<'_> {
         }
     }
 
-    fn push_members(
-        &self,
-        m: &Machine,
-        attrs: Attrs,
-        attr_path: &[String],
-        todo: &mut Vec<Todo>,
-    ) {
+    fn push_members(&self, m: &Machine, attrs: Attrs, attr_path: &[String], todo: &mut Vec<Todo>) {
         let symbols = m.symbol_table();
         // Marks the set that nix-env makes of a folder of expressions: its members are roots.
         let combined = attrs.has(m.symbol("_combineChannels"));
@@ -270,7 +264,10 @@ mod tests {
         check("[ (d \"x\") { b = d \"y\"; } [ (d \"z\") ] ]", "0=x 1.b=y 2.0=z");
         check("{ n ? \"x\" }: { a = d n; }", "a=x");
         check("{ f = { }: d \"x\"; }", "");
-        check("1", "error: expression does not evaluate to a derivation (or a set or list of those)");
+        check(
+            "1",
+            "error: expression does not evaluate to a derivation (or a set or list of those)",
+        );
     }
 
     #[test]
@@ -302,6 +299,11 @@ mod tests {
     #[test]
     fn a_set_that_contains_itself_ends_in_an_error() {
         let text = "let s = { recurseForDerivations = true; a = s; }; in s";
-        check(text, Failures::Raise, Names::Plain, "error: attributes are nested more than 1000 levels deep");
+        check(
+            text,
+            Failures::Raise,
+            Names::Plain,
+            "error: attributes are nested more than 1000 levels deep",
+        );
     }
 }

@@ -3,7 +3,10 @@
 mod read;
 mod write;
 
-pub use self::{read::from_json, write::to_json};
+pub use self::{
+    read::from_json,
+    write::{to_json, write_string},
+};
 use crate::{
     builtins::{Builtin, Example, Run},
     error::Error,

@@ -119,8 +119,11 @@ fn text_of(
     Ok(m.coerce_to_string(result, Coerce::PATH_TEXT, context)?.bytes().to_vec())
 }
 
-/// A JSON string.
-fn write_string(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+/// Appends a JSON string.
+///
+/// # Errors
+/// When the bytes are not UTF-8.
+pub fn write_string(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
     if std::str::from_utf8(bytes).is_err() {
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]);
         return Err(Error::new(
