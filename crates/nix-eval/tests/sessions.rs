@@ -37,6 +37,7 @@ fn programs_have_their_values() {
     check("[ ({ a = null; } ? a) ({ a = 1; } ? a.b) (1 ? a) ]", "[ true false false ]");
     check("\"a${\"b\"}c\" + \"d\"", "\"abcd\"");
     check("/a + \"/../b\"", "/b");
+    check("{ outPath = \"/x\"; } + /no/such + \"/a\"", "\"/x/no/such/a\"");
     check("[ 1 ] ++ [ ] ++ [ 2 3 ]", "[ 1 2 3 ]");
     check(
         "let f = x: x; in [ (f == f) ([ f ] == [ f ]) ({ inherit f; } == { inherit f; }) ]",

@@ -44,13 +44,24 @@ impl Machine {
             return Ok(self.new_path(&NixPath { accessor: AccessorId(0), text }));
         }
         let mut context = ContextBuilder::new();
-        let first = self.coerce_to_string(v, Coerce::INTERPOLATE, &mut context)?;
+        // COMPAT: paths are copied to the store only behind a string; behind a set they stay what they are.
+        let how = if v.as_string().is_some() { Coerce::INTERPOLATE } else { Coerce::PATH_TEXT };
+        let first = self.coerce_to_string(v, how, &mut context)?;
         if let &[word] = rest {
             let right = self.eval(frame, NodeId(word))?;
-            let right = self.coerce_to_string(right, Coerce::INTERPOLATE, &mut context)?;
+            let right = self.coerce_to_string(right, how, &mut context)?;
             return self.append_string(first, right.bytes(), context.finish());
         }
-        self.join(frame, first, rest, context)
+        match rest.split_first() {
+            // The first sum is a string, whatever its left side was.
+            Some((&word, rest)) if how == Coerce::PATH_TEXT => {
+                let right = self.eval(frame, NodeId(word))?;
+                let right = self.coerce_to_string(right, how, &mut context)?;
+                let sum = self.append_string(first, right.bytes(), context.finish())?;
+                self.plus_text(frame, sum, rest)
+            }
+            _ => self.join(frame, first, rest, context),
+        }
     }
 
     /// `first` followed by the texts of nodes.
