@@ -234,7 +234,7 @@ fn lambda_of(f: Function) -> Option<(LambdaRef, usize)> {
 }
 
 /// What the next argument of a function is called.
-fn write_parameter(w: &mut Writer, symbols: &Symbols, lambda: LambdaRef, n_args: usize) {
+fn write_parameter(w: &mut XmlWriter, symbols: &Symbols, lambda: LambdaRef, n_args: usize) {
     match lambda.params() {
         Params::Simple(names) => {
             if let Some((name, _)) = names.get(n_args) {
