@@ -1,5 +1,6 @@
 //! From an expression to a running container, the whole way, with the example programs.
 
+mod base;
 mod consumers;
 mod docker;
 mod same;
@@ -79,7 +80,7 @@ const CASES: &[(&str, Case)] = &[
 pub(crate) fn collect(bed: Bed, trials: &mut Vec<Trial>) {
     let (daemon, services) = (OnceLock::new(), OnceLock::new());
     let shared = Arc::new(Shared { bed, daemon, services });
-    for (name, case) in CASES.iter().chain(consumers::CASES).chain(same::CASES) {
+    for (name, case) in CASES.iter().chain(base::CASES).chain(consumers::CASES).chain(same::CASES) {
         let shared = Arc::clone(&shared);
         let run = move || case(&shared).map_err(Failed::from);
         trials.push(Trial::test(format!("images/{name}"), run));

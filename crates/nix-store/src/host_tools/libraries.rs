@@ -6,8 +6,9 @@
 //! `libgcc_s.so.1` when a thread is cancelled; it counts as needed.
 
 use super::elf::ElfInfo;
+use super::memo::Memo;
 use super::packages::{Package, Packages, guesses_for_library};
-use super::{HostFile, file_name, resolve_link};
+use super::{HostFile, file_name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,8 +31,9 @@ pub struct Group {
 /// Where libraries are looked for, and the packages they belong to.
 pub struct Libraries<'a> {
     packages: &'a Packages,
+    memo: &'a Memo,
     /// The loader's directories, in its order, without symbolic links.
-    dirs: Vec<PathBuf>,
+    dirs: &'a [PathBuf],
     machine: u16,
     /// Key of a draft (package or file) → draft.
     drafts: BTreeMap<String, Draft>,
@@ -48,9 +50,9 @@ struct Draft {
 
 impl<'a> Libraries<'a> {
     /// Nothing on record yet; for programs of ELF machine number `machine`.
-    pub fn new(packages: &'a Packages, machine: u16) -> Libraries<'a> {
-        let dirs = loader_dirs(Path::new("/"));
-        Libraries { packages, dirs, machine, drafts: BTreeMap::new(), keys: BTreeMap::new() }
+    pub fn new(packages: &'a Packages, memo: &'a Memo, machine: u16) -> Libraries<'a> {
+        let dirs = memo.loader_dirs();
+        Libraries { packages, memo, dirs, machine, drafts: BTreeMap::new(), keys: BTreeMap::new() }
     }
 
     /// Whether `dir` is one that the loader searches anyway.
@@ -63,9 +65,9 @@ impl<'a> Libraries<'a> {
         if soname.contains('/') {
             return None;
         }
-        run_path.iter().chain(&self.dirs).find_map(|dir| {
-            let file = resolve_link(&dir.join(soname))?;
-            let info = read_info(&file)?;
+        run_path.iter().chain(self.dirs).find_map(|dir| {
+            let file = self.memo.resolve_link(&dir.join(soname))?;
+            let info = self.memo.info(&file)?;
             (info.machine == self.machine).then_some(file)
         })
     }
@@ -94,10 +96,10 @@ impl<'a> Libraries<'a> {
             draft.files.insert(file_name(file), HostFile::copy(file, draft.package.is_none())?);
         }
         // A file that nobody owns is found under its soname, which is rarely the file's name.
-        if let (None, Some(info)) = (&draft.package, read_info(file))
-            && let Some(soname) = info.soname
+        if let (None, Some(info)) = (&draft.package, self.memo.info(file))
+            && let Some(soname) = &info.soname
         {
-            let soname = String::from_utf8_lossy(&soname).into_owned();
+            let soname = String::from_utf8_lossy(soname).into_owned();
             let target = file_name(file);
             draft.files.entry(soname).or_insert_with(|| HostFile::link(&target));
         }
@@ -131,8 +133,8 @@ impl<'a> Libraries<'a> {
             return;
         }
         let path = dir.join(name);
-        let Some(real) = resolve_link(&path) else { return };
-        if read_info(&real).is_none_or(|info| info.machine != self.machine) {
+        let Some(real) = self.memo.resolve_link(&path) else { return };
+        if self.memo.info(&real).is_none_or(|info| info.machine != self.machine) {
             return;
         }
         if real == path {
@@ -150,7 +152,7 @@ impl<'a> Libraries<'a> {
     /// # Errors
     /// A sentence naming the library that is not found.
     pub fn needs_of(&self, file: &Path) -> Result<Vec<PathBuf>, String> {
-        let Some(info) = read_info(file) else { return Ok(Vec::new()) };
+        let Some(info) = self.memo.info(file) else { return Ok(Vec::new()) };
         let run_path = expand_run_path(&info, file);
         let mut found = Vec::new();
         for soname in &info.needed {
@@ -310,7 +312,8 @@ mod tests {
     #[test]
     fn packages_that_need_each_other_are_one_group() {
         let packages = Packages::new(Path::new("/nonexistent"));
-        let mut libraries = Libraries::new(&packages, 62);
+        let memo = Memo::default();
+        let mut libraries = Libraries::new(&packages, &memo, 62);
         for (key, needs) in [
             ("libc6", &["libgcc-s1"][..]),
             ("libgcc-s1", &["libc6"]),

@@ -12,12 +12,14 @@
 mod builtin;
 pub mod elf;
 pub mod libraries;
+mod memo;
 pub mod packages;
 mod query;
 pub(crate) mod trees;
 
 pub use builtin::BUILTINS;
 
+use memo::Memo;
 use nix_formats::hash::{Hash, HashAlgo};
 use packages::{Package, Packages};
 use std::fs;
@@ -47,6 +49,7 @@ pub const DEFAULT_HOST_TREES: &[&str] = &[
 pub struct HostTools {
     tool_path: Vec<PathBuf>,
     packages: Packages,
+    memo: Memo,
 }
 
 impl Default for HostTools {
@@ -102,7 +105,7 @@ impl HostFile {
 impl HostTools {
     /// Searches tools in the directories `tool_path`. Reads nothing yet.
     pub fn new(tool_path: Vec<PathBuf>) -> HostTools {
-        HostTools { tool_path, packages: Packages::new(Path::new("/")) }
+        HostTools { tool_path, packages: Packages::new(Path::new("/")), memo: Memo::default() }
     }
 
     /// The first executable file called `name` on the search path. `guesses` are the packages that
@@ -128,17 +131,11 @@ impl HostTools {
             self.tool_path.iter().map(|dir| dir.join(name)).collect()
         };
         candidates.into_iter().find_map(|path| {
-            let real = resolve_link(&path)?;
+            let real = self.memo.resolve_link(&path)?;
             let mode = fs::metadata(&real).ok()?.permissions().mode();
             (mode & 0o111 != 0).then_some((path, real))
         })
     }
-}
-
-/// The regular file behind `path`.
-fn resolve_link(path: &Path) -> Option<PathBuf> {
-    let real = fs::canonicalize(path).ok()?;
-    real.is_file().then_some(real)
 }
 
 /// The last part of a path as text.

@@ -99,6 +99,16 @@ impl Packages {
                 }
             }
         }
+        // Files of one package are asked for together, under names that do not tell it.
+        let known = self.lists.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut known: Vec<_> =
+            known.into_iter().filter_map(|(list, text)| Some((list, text?))).collect();
+        known.sort();
+        for (list, text) in known {
+            if text.lines().any(|line| spellings(path).any(|p| p == line)) {
+                return Some(list);
+            }
+        }
         let owners = self.owners();
         let index = spellings(path).find_map(|p| owners.by_file.get(p.as_bytes()))?;
         owners.names.get(*index as usize).cloned()

@@ -9,7 +9,7 @@
 //! | `exists` | `{ path }` | whether there is something |
 //! | `system` | `{ }` | distribution and release |
 
-use super::libraries::{Group, Libraries, expand_run_path, read_info};
+use super::libraries::{Group, Libraries, expand_run_path};
 use super::packages::Package;
 use super::trees;
 use super::{HostFile, HostTools, file_name};
@@ -45,7 +45,7 @@ impl HostTools {
             "libraries" => self.libraries(question),
             "owner" => {
                 let path = question["path"].as_str().ok_or("the question has no 'path'")?;
-                let real = super::resolve_link(Path::new(path));
+                let real = self.memo.resolve_link(Path::new(path));
                 let package = real.and_then(|real| {
                     self.packages.owner(&real.to_string_lossy(), &texts(&question["packages"]))
                 });
@@ -126,7 +126,7 @@ impl HostTools {
             if !seen.insert(file.clone()) {
                 continue;
             }
-            let Some(info) = read_info(&file) else {
+            let Some(info) = self.memo.info(&file) else {
                 scripts.extend(script_interpreter(&file));
                 continue;
             };
@@ -134,7 +134,7 @@ impl HostTools {
                 continue;
             }
             let (libraries, keys) = found.get_or_insert_with(|| {
-                (Libraries::new(&self.packages, info.machine), BTreeSet::new())
+                (Libraries::new(&self.packages, &self.memo, info.machine), BTreeSet::new())
             });
             if let Some(loader) = &info.interpreter {
                 let loader = String::from_utf8_lossy(loader).into_owned();
@@ -162,7 +162,7 @@ impl HostTools {
 
     fn libraries(&self, question: &Value) -> Result<Value, String> {
         let machine = machine_of(question["machine"].as_str().unwrap_or(std::env::consts::ARCH));
-        let mut libraries = Libraries::new(&self.packages, machine);
+        let mut libraries = Libraries::new(&self.packages, &self.memo, machine);
         let mut roots = BTreeMap::new();
         let mut loader = None;
         for soname in texts(&question["sonames"]) {
