@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+
 use crate::{
+    builtins::{json, xml},
+    convert::{self, ConvertOptions, Converted},
     error::{Class, Error, FrameKind},
     evaluator::Shared,
     machine::Machine,
-    value::{Value, View, print},
+    value::{ContextBuilder, Value, View, print},
 };
 
 /// A value held from outside its evaluator: `Send + Sync`, cheap to clone, forced or called at any later
@@ -48,6 +52,10 @@ pub enum Show {
     Shallow,
     /// As `nix-instantiate --eval --strict`: forces everything first.
     Deep,
+    /// As `builtins.toJSON`; paths are added to the host's store.
+    Json,
+    /// As `builtins.toXML`.
+    Xml,
 }
 
 impl Handle {
@@ -58,6 +66,10 @@ impl Handle {
     /// The value, for code that runs on the same session's machine.
     pub fn value(&self) -> Value {
         self.value
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     pub(crate) fn value_in(&self, shared: &Arc<Shared>) -> Result<Value, Error> {
@@ -210,6 +222,52 @@ impl Handle {
         self.other(|m, v| m.auto_call(v, &args))
     }
 
+    /// The Rust value, by serde; forces what `T` names and nothing else. See [`crate::convert`].
+    ///
+    /// # Errors
+    /// When forcing fails or the value is not what `T` wants; the error names the place in the value.
+    pub fn to<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        self.to_with(ConvertOptions::default()).map(|converted| converted.value)
+    }
+
+    /// As [`Handle::to`], with options; under [`crate::ContextPolicy::Keep`] with what strings refer to.
+    ///
+    /// # Errors
+    /// As [`Handle::to`].
+    pub fn to_with<T: DeserializeOwned>(
+        &self,
+        options: ConvertOptions,
+    ) -> Result<Converted<T>, Error> {
+        self.with(|m, v| convert::from_value(m, v, options))
+    }
+
+    /// The value at an attribute path, such as `packages.web."a.b"`, a number for an element of a list; all
+    /// but the result is forced.
+    ///
+    /// # Errors
+    /// When the path is malformed, or something on the way is missing or of the wrong type.
+    pub fn path(&self, path: &str) -> Result<Handle, Error> {
+        let mut at = self.clone();
+        for (name, is_quoted) in split_path(path)? {
+            at = match name.parse() {
+                Ok(index) if !is_quoted && at.kind()? == Kind::List => at.at(index)?,
+                _ => at.get(&name)?,
+            };
+        }
+        Ok(at)
+    }
+
+    /// Where an attribute of this set is defined: file, line, column, as far as that is known.
+    ///
+    /// # Errors
+    /// When the value is no set.
+    pub fn attr_place(&self, name: &str) -> Result<Option<String>, Error> {
+        self.with(|m, v| {
+            let attrs = m.force_attrs(v, "")?;
+            Ok(attrs.position(m.symbol(name)).map(|place| m.sources().describe(place)))
+        })
+    }
+
     /// An integer.
     ///
     /// # Errors
@@ -241,12 +299,64 @@ impl Handle {
     pub fn show(&self, how: Show) -> Result<Vec<u8>, Error> {
         self.with(|m, v| {
             let v = m.force(v)?;
-            if how == Show::Deep {
-                m.force_deep(v)?;
+            match how {
+                Show::Shallow => Ok(print::eval_form(m, v)),
+                Show::Deep => {
+                    m.force_deep(v)?;
+                    Ok(print::eval_form(m, v))
+                }
+                Show::Json => {
+                    let mut out = Vec::new();
+                    json::to_json(m, v, true, &mut ContextBuilder::new(), &mut out)?;
+                    Ok(out)
+                }
+                Show::Xml => {
+                    let options = xml::XmlOptions { force: true, locations: false };
+                    xml::to_xml(m, v, options, &mut ContextBuilder::new())
+                }
             }
-            Ok(print::eval_form(m, v))
         })
     }
+}
+
+/// The parts of an attribute path, and whether they were quoted.
+fn split_path(path: &str) -> Result<Vec<(String, bool)>, Error> {
+    let wrong =
+        |why: &str| Error::new(Class::Argument, format!("'{path}' is no attribute path: {why}"));
+    let mut parts = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        let part;
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let mut name = String::new();
+            let mut chars = quoted.char_indices();
+            let end = loop {
+                match chars.next() {
+                    Some((at, '"')) => break at,
+                    Some((_, '\\')) => name.extend(chars.next().map(|c| c.1)),
+                    Some((_, c)) => name.push(c),
+                    None => return Err(wrong("a quoted name is not closed")),
+                }
+            };
+            part = (name, true);
+            rest = &quoted[end + 1..];
+        } else {
+            let end = rest.find('.').unwrap_or(rest.len());
+            part = (rest[..end].to_owned(), false);
+            rest = &rest[end..];
+        }
+        if part.0.is_empty() && !part.1 {
+            return Err(wrong("a name is empty"));
+        }
+        parts.push(part);
+        match rest.strip_prefix('.') {
+            Some("") => return Err(wrong("it ends with a dot")),
+            Some(after) => rest = after,
+            None if rest.is_empty() => {}
+            None => return Err(wrong("names are joined by dots")),
+        }
+    }
+    Ok(parts)
 }
 
 impl std::fmt::Debug for Handle {

@@ -153,7 +153,7 @@ fn imports_are_evaluated_once_and_recorded() {
     let root = session.import(&NixPath::root("/w")).unwrap();
     assert_eq!(root.kind().unwrap(), Kind::Attrs);
     assert_eq!(session.import(&NixPath::root("/w/default.nix")).unwrap().value(), root.value());
-    assert!(host.inputs().iter().any(|i| format!("{i:?}").contains("File")));
+    assert!(host.inputs().0.iter().any(|i| format!("{i:?}").contains("File")));
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn sort(m: &mut Machine, comparator: Value, list: Value) -> Result<Value, Error>
     }
     let by_less_than = match comparator.view() {
         View::Function(f) => match f.view() {
-            FunctionView::Builtin(builtin) => builtin.builtin().name == "lessThan",
+            FunctionView::Builtin(builtin) => builtin.name() == "lessThan",
             _ => false,
         },
         _ => false,

@@ -1,21 +1,27 @@
 //! Engines: what does not change between sessions.
 
+mod builder;
 mod builtin_names;
+mod members;
 mod options;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use rustc_hash::FxHashMap;
 
+pub use self::builder::EngineBuilder;
+pub(crate) use self::builder::NamedClosure;
 use self::builtin_names::BARE;
 pub(crate) use self::builtin_names::EAGER;
+use self::members::Members;
 pub use self::options::{EngineOptions, SearchPathEntry, Tree};
 use crate::{
+    closure::Closure,
     evaluator::Evaluator,
     host::NixPath,
     ir::GlobalId,
+    limits::Limits,
     nix_tree,
-    source::SourceMap,
     symbol::{Symbol, Symbols},
     value::{AccessorId, Builtin, BuiltinEntry},
 };
@@ -39,16 +45,21 @@ pub(crate) enum GlobalKind {
     Derivation,
     /// Number of the builtin.
     Builtin(usize),
+    /// Number of the set of closures.
+    Group(usize),
 }
 
 /// The unchanging part of an engine.
 pub(crate) struct EngineInner {
     pub(crate) options: EngineOptions,
     pub(crate) symbols: Arc<Symbols>,
-    pub(crate) sources: Arc<SourceMap>,
     pub(crate) names: Names,
     pub(crate) entries: Box<[BuiltinEntry]>,
     pub(crate) kinds: Vec<GlobalKind>,
+    /// Sets of closures, those inside of others first: names and what they stand for.
+    pub(crate) groups: Vec<Vec<(Symbol, GlobalId)>>,
+    /// The closures, by number.
+    pub(crate) closures: Vec<Arc<Closure>>,
     global_names: FxHashMap<Symbol, GlobalId>,
     pub(crate) builtin_names: FxHashMap<Symbol, GlobalId>,
     pub(crate) find_file: Option<GlobalId>,
@@ -70,6 +81,19 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
+    /// Begins an engine with generous limits for programs that are trusted, and no outside world.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::new(EngineOptions::default())
+    }
+
+    /// Begins an engine for programs from strangers: [`Limits::untrusted`], and no outside world.
+    pub fn untrusted() -> EngineBuilder {
+        EngineBuilder::new(EngineOptions {
+            limits: Limits::untrusted(),
+            ..EngineOptions::default()
+        })
+    }
+
     /// An engine with these options.
     pub fn new(mut options: EngineOptions) -> Engine {
         if !options.trees.iter().any(|tree| tree.name == nix_tree::NAME) {
@@ -88,8 +112,11 @@ impl Engine {
         for builtin in tables.flatten() {
             table.insert(builtin.name, *builtin);
         }
-        table.retain(|name, _| options.shows(name));
-        let entries: Box<[BuiltinEntry]> = table.values().copied().map(BuiltinEntry::new).collect();
+        table.retain(|name, _| {
+            options.shows(name) && !options.closures.iter().any(|c| *c.closure.name == **name)
+        });
+        let mut entries: Vec<BuiltinEntry> =
+            table.values().copied().map(BuiltinEntry::new).collect();
         let mut kinds = Vec::new();
         let mut global_names = FxHashMap::default();
         let mut builtin_names = FxHashMap::default();
@@ -121,6 +148,22 @@ impl Engine {
             };
             global_names.insert(global, id);
         }
+        let mut members = Members::default();
+        for (number, named) in options.closures.iter().enumerate() {
+            let closure = &named.closure;
+            let id = GlobalId(kinds.len() as u32);
+            kinds.push(GlobalKind::Builtin(entries.len()));
+            let entry = BuiltinEntry::of_closure(number as u32, &closure.name, closure.arity);
+            entries.push(entry);
+            members.insert(&closure.name, id);
+            if named.is_global {
+                global_names.insert(sym(&closure.name), id);
+            }
+        }
+        let mut groups = Vec::new();
+        for (name, id) in members.number(&sym, &mut kinds, &mut groups) {
+            builtin_names.insert(name, id);
+        }
         let find_file = builtin_names.get(&sym("findFile")).copied();
         let nix_path = builtin_names.get(&sym("nixPath")).copied();
         let tree_files = options
@@ -136,14 +179,15 @@ impl Engine {
                     .collect()
             })
             .collect();
-        let sources = Arc::new(SourceMap::default());
+        let closures = options.closures.iter().map(|named| named.closure.clone()).collect();
         Engine {
             inner: Arc::new(EngineInner {
+                groups,
+                closures,
                 options,
                 symbols,
-                sources,
                 names,
-                entries,
+                entries: entries.into(),
                 kinds,
                 global_names,
                 builtin_names,
@@ -170,14 +214,10 @@ impl Engine {
         &self.inner.symbols
     }
 
-    /// The sources read so far.
-    pub fn sources(&self) -> &Arc<SourceMap> {
-        &self.inner.sources
-    }
-
-    /// The builtins that the engine has, in order of their names.
+    /// The builtins of the engine's tables, in order of their names; closures are not among them.
     pub fn builtins(&self) -> impl Iterator<Item = &Builtin> {
-        self.inner.entries.iter().map(|entry| &entry.builtin)
+        let tables = self.inner.entries.len() - self.inner.closures.len();
+        self.inner.entries.iter().take(tables).map(|entry| &entry.builtin)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::builtin_names::GATED;
+use super::{NamedClosure, builtin_names::GATED};
 use crate::{
     host::{Host, NixPath, NoHost},
     limits::Limits,
@@ -75,6 +75,8 @@ pub struct EngineOptions {
     pub nix_version: String,
     /// What an evaluation may use.
     pub limits: Limits,
+    /// Rust closures; [`super::EngineBuilder`] adds them.
+    pub(crate) closures: Vec<NamedClosure>,
 }
 
 impl Default for EngineOptions {
@@ -96,6 +98,7 @@ impl Default for EngineOptions {
             abort_on_warn: false,
             nix_version: "2.35.0".to_owned(),
             limits: Limits::default(),
+            closures: Vec::new(),
         }
     }
 }

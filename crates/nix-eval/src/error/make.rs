@@ -55,7 +55,7 @@ pub fn cannot_coerce(found: &View, preview: &str) -> Error {
     } else {
         format!("cannot coerce {found} to a string: {preview}")
     };
-    Error::new(Class::Type, message)
+    Error::new(Class::Type, message).numbered(2)
 }
 
 /// A call of something that is no function and no functor.
@@ -67,7 +67,7 @@ pub fn not_a_function(found: &View, preview: &str) -> Error {
     } else {
         format!("attempt to call something which is not a function but {found}: {preview}")
     };
-    Error::new(Class::Type, message)
+    Error::new(Class::Type, message).numbered(3)
 }
 
 /// `{ colour = 1; }.color`
@@ -91,7 +91,7 @@ pub fn missing_attr(symbols: &Symbols, name: Symbol, attrs: Attrs) -> Error {
 /// A required attribute of a builtin's argument set.
 #[cold]
 pub fn required_attr(name: &str, what: &str) -> Error {
-    Error::new(Class::MissingAttr, format!("attribute '{name}' missing in {what}"))
+    Error::new(Class::MissingAttr, format!("attribute '{name}' missing in {what}")).numbered(2)
 }
 
 /// A variable that neither scope nor any `with` has.
@@ -142,7 +142,7 @@ pub fn overflow(what: &str, left: i64, operator: &str, right: i64) -> Error {
 /// `1 / 0`
 #[cold]
 pub fn division_by_zero() -> Error {
-    Error::new(Class::Arith, "division by zero")
+    Error::new(Class::Arith, "division by zero").numbered(2)
 }
 
 /// `null < null`
@@ -188,6 +188,7 @@ pub fn argument(message: impl Into<String>) -> Error {
 #[cold]
 pub fn duplicate_attr(name: &[u8]) -> Error {
     Error::new(Class::Argument, format!("dynamic attribute '{}' already defined", text(name)))
+        .numbered(2)
 }
 
 /// A limit was passed.
@@ -210,7 +211,7 @@ pub fn limit(kind: LimitKind, value: u64) -> Error {
         LimitKind::Imports => format!("the evaluation imports more than {value} files"),
         LimitKind::OpenFiles => format!("more than {value} files would be open"),
     };
-    Error::new(Class::Limit, message)
+    Error::new(Class::Limit, message).numbered(kind as u8 + 1).of_limit(kind, value)
 }
 
 /// Somebody asked to stop.
@@ -229,4 +230,5 @@ pub fn host(error: crate::host::HostError) -> Error {
 #[cold]
 pub fn no_such_path(path: &[u8]) -> Error {
     Error::new(Class::Io, format!("path '{}' does not exist", String::from_utf8_lossy(path)))
+        .numbered(2)
 }

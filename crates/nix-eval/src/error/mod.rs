@@ -15,9 +15,13 @@ use std::{
 
 pub use self::{
     make::*,
-    report::{Edit, Help, Label, Report, ReportFrame, Style},
+    report::{Edit, Help, Label, PathStep, Report, ReportFrame, Style},
 };
-use crate::source::{Location, SourceMap};
+use crate::{
+    host::HostError,
+    limits::LimitKind,
+    source::{Location, SourceMap},
+};
 
 /// What a caller may want to tell apart. `tryEval` catches the first two.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -43,8 +47,10 @@ pub enum ErrorKind {
     Limit,
     /// Somebody asked to stop.
     Cancelled,
-    /// Files, store, network, purity.
+    /// Files, store, network, purity, and failures of the embedder's own builtins.
     Host,
+    /// A mistake of the evaluator or of a builtin of the embedder, not of the program.
+    Internal,
     /// Arithmetic, comparison, index, context, format, argument.
     Other,
 }
@@ -55,7 +61,7 @@ pub enum ErrorKind {
 #[expect(missing_docs, reason = "the classes are those of the language's own list of errors")]
 pub enum Class {
     Throw, Assert, Abort, Type, CallArgs, MissingAttr, Undefined, Recursion, Arith, Compare, Index,
-    Context, Format, Argument, Parse, Io, Store, Restricted, Feature, Limit, Interrupted,
+    Context, Format, Argument, Parse, Io, Store, Restricted, Feature, Host, Limit, Interrupted, Internal,
 }
 
 impl Class {
@@ -81,8 +87,10 @@ impl Class {
             Class::Store => "store",
             Class::Restricted => "restricted",
             Class::Feature => "feature",
+            Class::Host => "host",
             Class::Limit => "limit",
             Class::Interrupted => "interrupted",
+            Class::Internal => "internal",
         }
     }
 
@@ -97,7 +105,10 @@ impl Class {
             Class::Undefined => ErrorKind::UndefinedName,
             Class::Recursion => ErrorKind::InfiniteRecursion,
             Class::Parse => ErrorKind::Syntax,
-            Class::Io | Class::Store | Class::Restricted | Class::Feature => ErrorKind::Host,
+            Class::Io | Class::Store | Class::Restricted | Class::Feature | Class::Host => {
+                ErrorKind::Host
+            }
+            Class::Internal => ErrorKind::Internal,
             Class::Limit => ErrorKind::Limit,
             Class::Interrupted => ErrorKind::Cancelled,
             Class::Arith
@@ -123,6 +134,8 @@ const _: () = {
 struct Raised {
     mistake: Arc<Mistake>,
     frames: Vec<Frame>,
+    /// The way from whoever asked down to the value that failed, innermost first.
+    path: Vec<PathStep>,
     /// Frames left out of the middle of `frames`.
     n_folded: u64,
     sources: Option<Arc<SourceMap>>,
@@ -133,6 +146,8 @@ struct Raised {
 pub struct Mistake {
     /// Its class.
     pub class: Class,
+    /// Number of the mistake within its class; never used again for another.
+    pub number: u8,
     /// One sentence, lower case, no full stop.
     pub message: String,
     /// The smallest expression that would have to change, and a short text about it.
@@ -145,6 +160,8 @@ pub struct Mistake {
     pub notes: Vec<String>,
     /// An error of the outside world that caused it.
     pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    /// Which limit was passed, and its value.
+    pub limit: Option<(LimitKind, u64)>,
     /// Number in the evaluator's list of failures, once a thunk has failed because of it.
     failure: OnceLock<u32>,
 }
@@ -202,19 +219,27 @@ impl Error {
     pub fn new(class: Class, message: impl Into<String>) -> Error {
         let mistake = Mistake {
             class,
+            number: 1,
             message: message.into(),
             primary: None,
             labels: Vec::new(),
             helps: Vec::new(),
             notes: Vec::new(),
             source: None,
+            limit: None,
             failure: OnceLock::new(),
         };
         Error::of(Arc::new(mistake))
     }
 
     pub(crate) fn of(mistake: Arc<Mistake>) -> Error {
-        Error(Box::new(Raised { mistake, frames: Vec::new(), n_folded: 0, sources: None }))
+        Error(Box::new(Raised {
+            mistake,
+            frames: Vec::new(),
+            path: Vec::new(),
+            n_folded: 0,
+            sources: None,
+        }))
     }
 
     fn edit(mut self, change: impl FnOnce(&mut Mistake)) -> Error {
@@ -223,6 +248,54 @@ impl Error {
             change(mistake);
         }
         self
+    }
+
+    /// An error of the outside world: an [`Error`] as it is, anything else with what caused it as notes.
+    #[cold]
+    pub fn from_outside(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        let error = match error.into().downcast::<Error>() {
+            Ok(error) => return *error,
+            Err(error) => error,
+        };
+        let error = match error.downcast::<HostError>() {
+            Ok(error) => return error.into_error(),
+            Err(error) => error,
+        };
+        let mut result = Error::new(Class::Host, error.to_string());
+        let mut cause = error.source();
+        // A chain is as long as its author made it.
+        for _ in 0..16 {
+            let Some(next) = cause else { break };
+            result = result.note(format!("because of: {next}"));
+            cause = next.source();
+        }
+        result.caused_by(error.into())
+    }
+
+    /// Sets the number within the class.
+    #[must_use]
+    pub(crate) fn numbered(self, number: u8) -> Error {
+        self.edit(|m| m.number = number)
+    }
+
+    /// Says which limit was passed.
+    #[must_use]
+    pub(crate) fn of_limit(self, kind: LimitKind, value: u64) -> Error {
+        self.edit(|m| m.limit = Some((kind, value)))
+    }
+
+    /// Adds a step to the way from whoever asked to the value that failed, from inside outwards. `location`
+    /// is where the step is defined; it becomes the place of an error that has none.
+    #[must_use]
+    pub fn in_value(mut self, step: PathStep, location: Option<Location>) -> Error {
+        // Data may nest as deep as it likes; what is shown is bounded.
+        if self.0.path.len() < 100 {
+            self.0.path.push(step);
+        }
+        match location {
+            Some(location) => self.at_if_unknown(location),
+            None => self,
+        }
     }
 
     /// Sets the primary place and its label.
@@ -310,6 +383,21 @@ impl Error {
         self.0.mistake.class
     }
 
+    /// The stable code, such as `type.2`; see the list of errors in the manual.
+    pub fn code(&self) -> String {
+        format!("{}.{}", self.class().name(), self.0.mistake.number)
+    }
+
+    /// Which limit was passed, and its value.
+    pub fn limit(&self) -> Option<(LimitKind, u64)> {
+        self.0.mistake.limit
+    }
+
+    /// The way from whoever asked to the value that failed, outermost first, as far as it is known.
+    pub fn path(&self) -> Vec<PathStep> {
+        self.0.path.iter().rev().cloned().collect()
+    }
+
     /// One sentence, lower case, no full stop.
     pub fn message(&self) -> &str {
         &self.0.mistake.message
@@ -342,7 +430,14 @@ impl Error {
     /// Everything about the error as plain data.
     pub fn report(&self) -> Report {
         let raised = &*self.0;
-        Report::new(&raised.mistake, &raised.frames, raised.n_folded, raised.sources.as_deref())
+        let mut report = Report::new(
+            &raised.mistake,
+            &raised.frames,
+            raised.n_folded,
+            raised.sources.as_deref(),
+        );
+        report.path = self.path();
+        report
     }
 }
 

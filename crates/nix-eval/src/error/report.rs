@@ -63,6 +63,37 @@ pub struct ReportFrame {
     pub label: Option<Label>,
 }
 
+/// One step from a value to a part of it.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(untagged)]
+pub enum PathStep {
+    /// Into an attribute.
+    Name(String),
+    /// Into an element of a list, from 0.
+    Index(u64),
+}
+
+/// The steps as they are written in the language, such as `packages.web.flags[1]`.
+fn path_text(path: &[PathStep]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            PathStep::Name(name) => {
+                if !text.is_empty() {
+                    text.push('.');
+                }
+                let mut shown = Vec::new();
+                crate::value::print::attr_name(name.as_bytes(), &mut shown);
+                text += &String::from_utf8_lossy(&shown);
+            }
+            PathStep::Index(n) => {
+                let _ = write!(text, "[{n}]");
+            }
+        }
+    }
+    text
+}
+
 /// An error as plain data.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 #[non_exhaustive]
@@ -71,10 +102,14 @@ pub struct Report {
     pub severity: &'static str,
     /// The class of the language.
     pub class: &'static str,
+    /// The class and a stable number within it, such as `type.2`.
+    pub code: String,
     /// One sentence.
     pub message: String,
     /// Places, the main one first.
     pub labels: Vec<Label>,
+    /// The way from the value that was asked for to the part of it that failed.
+    pub path: Vec<PathStep>,
     /// Remedies.
     pub help: Vec<Help>,
     /// The way from the mistake to whoever asked, outermost last.
@@ -116,6 +151,8 @@ impl Report {
         Report {
             severity: "error",
             class: mistake.class.name(),
+            code: format!("{}.{}", mistake.class.name(), mistake.number),
+            path: Vec::new(),
             message: mistake.message.clone(),
             labels: primary.chain(others).collect(),
             help: mistake.helps.clone(),
@@ -168,6 +205,9 @@ impl Report {
             );
             let _ = writeln!(out, "{}", line.trim_end());
             last = Some(label);
+        }
+        if !self.path.is_empty() {
+            let _ = writeln!(out, "   while {}", path_text(&self.path));
         }
         self.write_trace(&mut out, style);
         for note in &self.notes {

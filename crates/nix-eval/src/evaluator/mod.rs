@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use self::shared::Shared;
 use crate::{
+    closure::{Closure, Function},
+    convert::IntoNix,
     engine::{Engine, EngineOptions},
     error::Error,
     handle::Handle,
     host::NixPath,
     limits::{CancelToken, Limits},
     machine::Machine,
-    source::Origin,
+    source::{Origin, SourceMap},
     stats::Stats,
     value::Value,
 };
@@ -53,6 +55,11 @@ impl Evaluator {
     pub fn set_limits(&self, limits: Limits) {
         *lock(&self.shared.limits) = limits;
         self.shared.heap.set_limit(limits.heap_bytes);
+    }
+
+    /// The texts that this session has read, for turning places into lines and columns.
+    pub fn sources(&self) -> &Arc<SourceMap> {
+        &self.shared.sources
     }
 
     /// What this session has done so far.
@@ -127,6 +134,58 @@ impl Evaluator {
     /// As that, and when there is no such file.
     pub fn desugar_file(&self, path: &NixPath) -> Result<Vec<u8>, Error> {
         self.shared.with_machine(|m| m.desugar_file(path))
+    }
+
+    /// A handle of a Rust value: anything that serde can write.
+    ///
+    /// # Errors
+    /// When an integer does not fit, a map has keys that are no names, or a string has a NUL.
+    pub fn value<T: serde::Serialize + ?Sized>(&self, value: &T) -> Result<Handle, Error> {
+        self.handle(|m| crate::convert::to_value(m, value))
+    }
+
+    /// A Rust closure as a function of this session; `name` is for messages. It must not own handles of this
+    /// session, or neither is ever dropped.
+    pub fn function<M, F: Function<M>>(&self, name: &str, f: F) -> Handle {
+        let value = self.shared.add_closure(Closure::new(name, f));
+        Handle::new(self.shared.clone(), value)
+    }
+
+    /// A value that is computed when it is first forced, once. The closure must not own handles of this
+    /// session, or neither is ever dropped.
+    pub fn lazy<R, F>(&self, f: F) -> Result<Handle, Error>
+    where
+        R: IntoNix,
+        F: Fn() -> R + Send + Sync + 'static,
+    {
+        let value = self.shared.add_closure(Closure::new("a lazy value", f));
+        self.handle(|m| Ok(m.delay_call(value, &[])))
+    }
+
+    /// A set of these names whose values are computed when they are first forced, each once, by calling `f`
+    /// with the name. The closure must not own handles of this session, or neither is ever dropped.
+    pub fn lazy_attrs<N, R, F>(
+        &self,
+        names: impl IntoIterator<Item = N>,
+        f: F,
+    ) -> Result<Handle, Error>
+    where
+        N: AsRef<str>,
+        R: IntoNix,
+        F: Fn(String) -> R + Send + Sync + 'static,
+    {
+        let value = self.shared.add_closure(Closure::new("a lazy set", f));
+        self.handle(|m| {
+            let mut attrs = m.attrs_builder(0);
+            for name in names {
+                m.poll()?;
+                let text = m.new_text(name.as_ref());
+                let member = m.delay_call(value, &[text]);
+                let name = m.symbol(name.as_ref());
+                attrs.push(name, member, None);
+            }
+            Ok(m.finish_attrs(attrs))
+        })
     }
 
     /// A handle of what `code` gives.

@@ -2,22 +2,26 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, atomic::AtomicU32},
 };
 
 use super::{lock, turn::Turn};
 use crate::{
+    closure::Closure,
+    convert::Exports,
     engine::{EAGER, EngineInner, GlobalKind, Names},
-    error::Error,
-    heap::{Bump, Heap},
+    error::{Class, Error},
+    heap::{Bump, Heap, OutOfMemory},
     host::NixPath,
     ir::GlobalId,
     limits::{CancelToken, LimitKind, Limits},
-    machine::{Global, Machine, Parts},
+    machine::{Global, Machine, Parts, Progress},
+    source::SourceMap,
     stats::Stats,
     symbol::Symbol,
     value::{
-        Attrs, ContextId, Contexts, Shape, Shapes, Thunk, Value,
+        Attrs, BuiltinEntry, ContextId, Contexts, Shape, Shapes, Thunk, Value,
         code::{Unit, Units},
     },
 };
@@ -27,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<EngineInner>,
     pub(crate) names: Names,
     pub(crate) heap: Heap,
+    pub(crate) sources: Arc<SourceMap>,
     pub(crate) shapes: Shapes,
     pub(crate) contexts: Contexts,
     pub(crate) cancel: CancelToken,
@@ -35,6 +40,15 @@ pub(crate) struct Shared {
     builtins_set: OnceLock<Value>,
     pub(super) limits: Mutex<Limits>,
     units: Units,
+    closures: RwLock<Vec<Arc<Closure>>>,
+    /// Builtins of this session; values hold their addresses.
+    #[expect(clippy::vec_box, reason = "values hold the addresses of the entries")]
+    entries: Mutex<Vec<Box<BuiltinEntry>>>,
+    /// What the request that calls a closure has used, while the closure runs.
+    suspended: Mutex<Option<Progress>>,
+    /// Why the session cannot be used any more.
+    poisoned: OnceLock<String>,
+    pub(crate) exports: Exports,
     /// Resolved path → thunk or value of the file.
     pub(crate) imports: Mutex<HashMap<NixPath, Value>>,
     failures: Mutex<Vec<Error>>,
@@ -69,6 +83,7 @@ impl Shared {
         let shared = Shared {
             names: engine.names,
             heap,
+            sources: Arc::default(),
             shapes: Shapes::default(),
             contexts: Contexts::default(),
             cancel: CancelToken::new(),
@@ -77,6 +92,11 @@ impl Shared {
             builtins_set: OnceLock::new(),
             limits: Mutex::new(limits),
             units: Units::default(),
+            closures: RwLock::new(engine.closures.clone()),
+            entries: Mutex::default(),
+            suspended: Mutex::default(),
+            poisoned: OnceLock::new(),
+            exports: Exports::default(),
             imports: Mutex::default(),
             failures: Mutex::default(),
             copies: Mutex::default(),
@@ -102,7 +122,7 @@ impl Shared {
                 GlobalKind::True => plain(Value::TRUE),
                 GlobalKind::False => plain(Value::FALSE),
                 GlobalKind::Null => plain(Value::NULL),
-                GlobalKind::Builtins => plain(Value::HOLE),
+                GlobalKind::Builtins | GlobalKind::Group(_) => plain(Value::HOLE),
                 GlobalKind::Derivation => plain(derivation.value()),
                 GlobalKind::Builtin(i) => {
                     let entry = &engine.entries[i];
@@ -118,6 +138,16 @@ impl Shared {
                     Global { value, builtin: Some(entry.builtin), eager }
                 }
             });
+        }
+        for (at, kind) in engine.kinds.iter().enumerate() {
+            let GlobalKind::Group(number) = *kind else { continue };
+            // In order of their numbers: those inside come first.
+            let members = &engine.groups[number];
+            let symbols: Vec<Symbol> = members.iter().map(|m| m.0).collect();
+            let values: Vec<Value> =
+                members.iter().map(|m| globals[m.1.0 as usize].value).collect();
+            let shape = Shape::new(bump, &self.heap, &symbols, &[], true);
+            globals[at].value = Attrs::new(bump, &self.heap, shape, &values).value();
         }
         let mut names: Vec<(Symbol, GlobalId)> =
             engine.builtin_names.iter().map(|(&name, &id)| (name, id)).collect();
@@ -148,16 +178,74 @@ impl Shared {
         code: impl FnOnce(&mut Machine) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let _turn = self.turn.take();
+        if let Some(why) = self.poisoned.get().or_else(|| self.turn.panicked()) {
+            return Err(Error::new(
+                Class::Internal,
+                format!("this session cannot be used any more: {why}"),
+            ));
+        }
         let parts = lock(&self.parts).pop().or_else(Parts::new);
         let Some(parts) = parts else {
             return Err(crate::error::limit(LimitKind::StackBytes, 0));
         };
         let mut machine = Machine::new(self.clone(), parts);
-        let result = machine.on_this_thread(code);
+        // A closure that calls back is part of the request that called it.
+        let outer = *lock(&self.suspended);
+        if let Some(outer) = outer {
+            machine.continue_from(outer);
+        }
+        // Memory that the system refuses ends the request wherever it is; what was being made is unfinished.
+        let run = AssertUnwindSafe(|| machine.on_this_thread(code));
+        let result = match catch_unwind(run) {
+            Ok(result) => result,
+            Err(panic) if panic.is::<OutOfMemory>() => {
+                self.poison("the system refused memory".to_owned());
+                return Err(crate::error::limit(LimitKind::HeapBytes, self.heap.bytes()));
+            }
+            Err(panic) => resume_unwind(panic),
+        };
+        if let Some(outer) = &mut *lock(&self.suspended) {
+            outer.steps = machine.progress().steps;
+        }
         let parts = machine.into_parts();
         lock(&self.stats).add(&parts.stats);
         lock(&self.parts).push(parts.fresh());
-        result.map_err(|e| e.with_sources(&self.engine.sources))
+        result.map_err(|e| e.with_sources(&self.sources))
+    }
+
+    /// The closure with this number.
+    pub(crate) fn closure(&self, number: u32) -> Arc<Closure> {
+        let closures = self.closures.read().unwrap_or_else(PoisonError::into_inner);
+        closures[number as usize].clone()
+    }
+
+    /// A builtin of this session, as a function or constant; a constant is computed when it is forced.
+    pub(crate) fn add_closure(&self, closure: Closure) -> Value {
+        let mut closures = self.closures.write().unwrap_or_else(PoisonError::into_inner);
+        let number = closures.len() as u32;
+        let entry = Box::new(BuiltinEntry::of_closure(number, &closure.name, closure.arity));
+        let value = entry.value();
+        closures.push(Arc::new(closure));
+        lock(&self.entries).push(entry);
+        value
+    }
+
+    /// Notes what a request has used that is about to run code of the embedder; gives what was noted.
+    pub(crate) fn suspend(&self, progress: Progress) -> Option<Progress> {
+        lock(&self.suspended).replace(progress)
+    }
+
+    /// Ends what [`Shared::suspend`] began; gives what the request has used by now.
+    pub(crate) fn resume(&self, outer: Option<Progress>) -> Progress {
+        let mut suspended = lock(&self.suspended);
+        let now = std::mem::replace(&mut *suspended, outer);
+        now.expect("what was suspended is resumed once")
+    }
+
+    /// Refuses all requests from now on.
+    pub(crate) fn poison(&self, why: String) {
+        // The first reason stays.
+        let _ = self.poisoned.set(why);
     }
 
     /// Keeps a unit as long as the heap.

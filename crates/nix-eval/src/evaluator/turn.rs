@@ -1,14 +1,19 @@
 //! One thread at a time runs machines of an evaluator.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Condvar, Mutex, OnceLock, PoisonError},
+    thread::ThreadId,
+};
 
 use super::lock;
 
 /// Whose turn it is: one thread at a time runs machines of an evaluator, and may enter again.
 #[derive(Default)]
 pub(super) struct Turn {
-    owner: Mutex<(Option<std::thread::ThreadId>, u32)>,
-    free: std::sync::Condvar,
+    owner: Mutex<(Option<ThreadId>, u32)>,
+    free: Condvar,
+    /// Set when a turn ended in a panic: values may be half made.
+    panicked: OnceLock<String>,
 }
 
 impl Turn {
@@ -19,20 +24,31 @@ impl Turn {
             owner = self.free.wait(owner).unwrap_or_else(PoisonError::into_inner);
         }
         *owner = (Some(me), owner.1 + 1);
-        TurnGuard(self)
+        TurnGuard { turn: self, was_panicking: std::thread::panicking() }
+    }
+
+    /// Why values cannot be trusted any more, if a turn ended in a panic.
+    pub(super) fn panicked(&self) -> Option<&String> {
+        self.panicked.get()
     }
 }
 
 /// Ends a turn when dropped.
-pub(super) struct TurnGuard<'a>(&'a Turn);
+pub(super) struct TurnGuard<'a> {
+    turn: &'a Turn,
+    was_panicking: bool,
+}
 
 impl Drop for TurnGuard<'_> {
     fn drop(&mut self) {
-        let mut owner = lock(&self.0.owner);
+        if std::thread::panicking() && !self.was_panicking {
+            let _ = self.turn.panicked.set("an earlier request panicked".to_owned());
+        }
+        let mut owner = lock(&self.turn.owner);
         owner.1 -= 1;
         if owner.1 == 0 {
             owner.0 = None;
-            self.0.free.notify_one();
+            self.turn.free.notify_one();
         }
     }
 }

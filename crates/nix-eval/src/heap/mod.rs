@@ -116,7 +116,7 @@ impl Heap {
                 // the machine being out of memory.
                 None => {
                     self.over.store(true, Ordering::Relaxed);
-                    panic!("the system refused {bytes} bytes of memory");
+                    refused();
                 }
             }
         }
@@ -127,9 +127,7 @@ impl Heap {
                 self.over.store(true, Ordering::Relaxed);
                 state.reserve.take()
             });
-            let Some(mapping) = mapping else {
-                panic!("the system refused {size} bytes of memory")
-            };
+            let Some(mapping) = mapping else { refused() };
             state.next = mapping.address();
             state.end = state.next + mapping.len();
             state.n_chunks += 1;
@@ -139,6 +137,15 @@ impl Heap {
         state.next += bytes;
         address
     }
+}
+
+/// What a request ends with when the system refuses memory in the middle of making a value.
+#[derive(Debug)]
+pub(crate) struct OutOfMemory;
+
+/// Leaves the request at once; the session catches it and says so.
+fn refused() -> ! {
+    std::panic::resume_unwind(Box::new(OutOfMemory))
 }
 
 /// Where one worker allocates: a pointer through its current block.

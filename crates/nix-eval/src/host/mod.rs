@@ -2,10 +2,13 @@
 //!
 //! All effects go through the [`Host`] trait; every method has a default that refuses. [`NoHost`] refuses
 //! everything, [`MemoryHost`] has files in memory, [`FsHost`] reads a real file system below named roots,
-//! and [`Recording`] notes every question asked of another host.
+//! [`Recording`] notes every question asked of another host, [`Overlay`] lays files over others, and
+//! [`Deny`] takes capabilities away.
 
 mod error;
 mod fs;
+mod input;
+mod layers;
 mod memory;
 mod path;
 mod recording;
@@ -22,9 +25,11 @@ use nix_formats::{
 pub use self::{
     error::{HostError, HostErrorKind},
     fs::FsHost,
+    input::{Freshness, Input, InputPath, Inputs},
+    layers::{Capability, Deny, Overlay},
     memory::MemoryHost,
     path::{FileType, Metadata, NixPath},
-    recording::{Input, Recording},
+    recording::Recording,
     request::{Addition, FetchRequest, Fetched, GitFacts, GitRequest, HostCx, TraceEvent},
 };
 
@@ -92,6 +97,11 @@ pub trait Host: Send + Sync {
     /// Something to tell the user; the default drops it.
     fn trace(&self, event: &TraceEvent<'_>) {
         let _ = event;
+    }
+
+    /// A builtin of the embedder depends on this; the default forgets it.
+    fn note_input(&self, input: Input) {
+        let _ = input;
     }
 
     /// The store directory that paths are computed for.

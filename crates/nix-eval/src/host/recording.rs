@@ -7,39 +7,16 @@ use std::{
 };
 
 use nix_formats::{
+    derivation::Derivation,
     deriving_path::DerivingPath,
-    hash::{Hash, HashAlgo},
     store_path::{StoreDir, StorePath},
 };
 
 use super::{
-    Addition, FetchRequest, Fetched, FileType, Host, HostCx, HostError, Metadata, NixPath,
-    TraceEvent,
+    Addition, FetchRequest, Fetched, FileType, Host, HostCx, HostError, Input, InputPath, Inputs,
+    Metadata, NixPath, TraceEvent,
+    input::{digest_entries, sha256},
 };
-
-/// A question to a host and what it answered.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[non_exhaustive]
-pub enum Input {
-    /// Contents of a file: SHA-256.
-    File(NixPath, Hash),
-    /// Whether something is there, and what.
-    Exists(NixPath, Option<&'static str>),
-    /// A directory's names and types: SHA-256.
-    Directory(NixPath, Hash),
-    /// Where a link points.
-    Link(NixPath, Vec<u8>),
-    /// An environment variable.
-    Environment(String, Option<Vec<u8>>),
-    /// The clock.
-    Clock(Option<i64>),
-    /// The system name.
-    System(Option<String>),
-    /// Something fetched.
-    Fetch(String, String),
-    /// Something built.
-    Build(String),
-}
 
 /// Notes every question asked of another host, and the answer.
 #[derive(Debug)]
@@ -54,9 +31,23 @@ impl<H: Host> Recording<H> {
         Recording { inner, inputs: Mutex::default() }
     }
 
-    /// Every question so far with its answer, in order of kind and path.
-    pub fn inputs(&self) -> Vec<Input> {
-        self.inputs.lock().unwrap_or_else(|e| e.into_inner()).iter().cloned().collect()
+    /// Every question so far with its answer.
+    pub fn inputs(&self) -> Inputs {
+        Inputs(self.inputs.lock().unwrap_or_else(|e| e.into_inner()).clone())
+    }
+
+    /// Forgets what was asked so far.
+    pub fn reset(&self) {
+        self.inputs.lock().unwrap_or_else(|e| e.into_inner()).clear();
+    }
+
+    /// The host that is recorded.
+    pub fn inner(&self) -> &H {
+        &self.inner
+    }
+
+    fn note_missing(&self, path: &NixPath) {
+        self.note(Input::Exists { path: InputPath::new(path), link: false, found: None });
     }
 
     fn note(&self, input: Input) {
@@ -64,31 +55,23 @@ impl<H: Host> Recording<H> {
     }
 }
 
-fn digest_entries(entries: &[(Vec<u8>, FileType)]) -> Hash {
-    let mut text = Vec::new();
-    for (name, kind) in entries {
-        text.extend_from_slice(name);
-        text.push(0);
-        text.extend_from_slice(kind.name().as_bytes());
-        text.push(0);
-    }
-    Hash::of(HashAlgo::Sha256, text)
-}
-
 impl<H: Host> Host for Recording<H> {
     fn read_file(&self, path: &NixPath, cx: &HostCx) -> Result<Arc<[u8]>, HostError> {
         let answer = self.inner.read_file(path, cx);
         match &answer {
-            Ok(text) => self.note(Input::File(path.clone(), Hash::of(HashAlgo::Sha256, text))),
-            Err(_) => self.note(Input::Exists(path.clone(), None)),
+            Ok(text) => self.note(Input::File(InputPath::new(path), sha256(text))),
+            Err(_) => self.note_missing(path),
         }
         answer
     }
 
     fn read_dir(&self, path: &NixPath, cx: &HostCx) -> Result<Vec<(Vec<u8>, FileType)>, HostError> {
         let answer = self.inner.read_dir(path, cx);
-        if let Ok(entries) = &answer {
-            self.note(Input::Directory(path.clone(), digest_entries(entries)));
+        match &answer {
+            Ok(entries) => {
+                self.note(Input::Directory(InputPath::new(path), digest_entries(entries)));
+            }
+            Err(_) => self.note_missing(path),
         }
         answer
     }
@@ -101,7 +84,8 @@ impl<H: Host> Host for Recording<H> {
     ) -> Result<Option<Metadata>, HostError> {
         let answer = self.inner.metadata(path, follow, cx);
         if let Ok(found) = &answer {
-            self.note(Input::Exists(path.clone(), found.map(|m| m.file_type.name())));
+            let found = found.map(|m| m.file_type.name().to_owned());
+            self.note(Input::Exists { path: InputPath::new(path), link: !follow, found });
         }
         answer
     }
@@ -109,14 +93,14 @@ impl<H: Host> Host for Recording<H> {
     fn read_link(&self, path: &NixPath, cx: &HostCx) -> Result<Vec<u8>, HostError> {
         let answer = self.inner.read_link(path, cx);
         if let Ok(target) = &answer {
-            self.note(Input::Link(path.clone(), target.clone()));
+            self.note(Input::Link(InputPath::new(path), InputPath::of_bytes(target)));
         }
         answer
     }
 
     fn environment(&self, name: &str) -> Option<Vec<u8>> {
         let answer = self.inner.environment(name);
-        self.note(Input::Environment(name.to_owned(), answer.clone()));
+        self.note(Input::Environment(name.to_owned(), answer.as_deref().map(sha256)));
         answer
     }
 
@@ -134,6 +118,11 @@ impl<H: Host> Host for Recording<H> {
 
     fn trace(&self, event: &TraceEvent<'_>) {
         self.inner.trace(event);
+    }
+
+    fn note_input(&self, input: Input) {
+        self.note(input.clone());
+        self.inner.note_input(input);
     }
 
     fn store_dir(&self) -> StoreDir {
@@ -159,6 +148,18 @@ impl<H: Host> Host for Recording<H> {
             self.note(Input::Build(path.display(&self.inner.store_dir())));
         }
         self.inner.realise(wanted, cx)
+    }
+
+    fn references_of(&self, path: &NixPath, cx: &HostCx) -> Result<BTreeSet<StorePath>, HostError> {
+        self.inner.references_of(path, cx)
+    }
+
+    fn read_derivation(
+        &self,
+        drv: &StorePath,
+        cx: &HostCx,
+    ) -> Result<Option<Arc<Derivation>>, HostError> {
+        self.inner.read_derivation(drv, cx)
     }
 
     fn fetch(&self, request: &FetchRequest, cx: &HostCx) -> Result<Fetched, HostError> {

@@ -360,7 +360,7 @@ impl Machine {
 
     /// The sources read so far.
     pub fn sources(&self) -> Arc<SourceMap> {
-        self.shared.engine.sources.clone()
+        self.shared.sources.clone()
     }
 
     /// The outside world.

@@ -85,6 +85,7 @@ impl Machine {
             (Run::One(f), &[a, ..]) => f(self, a),
             (Run::Two(f), &[a, b, ..]) => f(self, a, b),
             (Run::Three(f), &[a, b, c, ..]) => f(self, a, b, c),
+            (Run::Closure { number, .. }, args) => self.run_closure(*number, args),
             _ => unreachable!("callers bring as many arguments as the builtin takes"),
         };
         self.stack.top = top;

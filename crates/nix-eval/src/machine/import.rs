@@ -66,12 +66,12 @@ impl Machine {
             return Err(error::limit(LimitKind::Imports, limit.into()));
         }
         self.stats.files += 1;
-        let file = engine.sources.add(Source { origin, text: text.clone() });
+        let file = self.shared.sources.add(Source { origin, text: text.clone() });
         let program = self.read_with(file, &text, base_dir, scope, |m, options| {
             m.reader.read(&engine.symbols, file, &text, options)
         })?;
         for (span, message) in &program.warnings {
-            let (line, column) = engine.sources.line_column(file, span.start);
+            let (line, column) = self.shared.sources.line_column(file, span.start);
             self.warn(format!("{message} (line {line}, column {column})").as_bytes());
         }
         let unit =
@@ -125,7 +125,7 @@ impl Machine {
     ) -> Result<Vec<u8>, Error> {
         let engine = self.shared.engine.clone();
         let home = self.host().environment("HOME").unwrap_or_default();
-        let file = engine.sources.add(Source { origin, text: text.into() });
+        let file = self.shared.sources.add(Source { origin, text: text.into() });
         self.read_with(file, text, base_dir, None, |_, options| {
             syntax::tree::parse_text(&engine.symbols, text, options, &home)
         })
@@ -158,6 +158,7 @@ impl Machine {
 
     #[cold]
     fn syntax_error(&self, file: FileId, e: SyntaxError) -> Error {
+        let number = if e.kind == SyntaxErrorKind::Duplicate { 2 } else { 1 };
         let class = match e.kind {
             SyntaxErrorKind::Syntax | SyntaxErrorKind::Duplicate => Class::Parse,
             SyntaxErrorKind::Undefined(_) => Class::Undefined,
@@ -168,7 +169,7 @@ impl Machine {
             SyntaxErrorKind::Cancelled => return error::limit(LimitKind::Deadline, 0),
         };
         let at = |span| Location { file, span };
-        let mut error = Error::new(class, e.message).at(at(e.span), e.label);
+        let mut error = Error::new(class, e.message).numbered(number).at(at(e.span), e.label);
         for (span, text) in e.others {
             error = error.label(at(span), text);
         }

@@ -50,6 +50,15 @@ pub(crate) struct Global {
     pub(crate) eager: bool,
 }
 
+/// What a request has used, for requests that are part of others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    pub(crate) steps: u64,
+    until: Option<std::time::Instant>,
+    depth: u32,
+    stack_used: u64,
+}
+
 /// Runs programs. One machine works for one thread at a time.
 pub struct Machine {
     pub(crate) shared: Arc<Shared>,
@@ -139,6 +148,40 @@ impl Machine {
     #[inline(always)]
     pub(crate) fn words(&mut self, n: usize) -> Cells {
         self.bump.words(&self.shared.heap, n)
+    }
+
+    /// What this request has used so far.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            steps: self.meter.total(),
+            until: self.meter.until,
+            depth: self.depth,
+            stack_used: self.stack_used(),
+        }
+    }
+
+    /// Takes over what was used of this request elsewhere: by the request that this one is part of, or by
+    /// parts of this one.
+    pub(crate) fn go_on(&mut self, progress: Progress) {
+        self.meter.steps = progress.steps;
+        self.meter.left = crate::limits::POLL_EVERY;
+        self.meter.until = progress.until;
+    }
+
+    /// Makes this machine's request part of one that is running.
+    pub(crate) fn continue_from(&mut self, progress: Progress) {
+        self.go_on(progress);
+        self.depth = progress.depth;
+        self.set_stack_used(progress.stack_used);
+    }
+
+    /// Counts one step and looks at limits and token at once.
+    ///
+    /// # Errors
+    /// When a limit was passed or somebody asked to stop.
+    pub fn poll_now(&mut self) -> Result<(), Error> {
+        self.meter.left -= 1;
+        self.look()
     }
 
     /// Counts one step, and looks at limits and token when it is time.

@@ -127,6 +127,21 @@ impl Machine {
         here() < self.native.limit
     }
 
+    /// Whether too little is left of the native stack for code of the embedder.
+    pub(crate) fn is_tight(&self) -> bool {
+        here() < self.native.limit.saturating_add(RED_ZONE)
+    }
+
+    /// Bytes of native stack beyond the thread's own that are in use.
+    pub(super) fn stack_used(&self) -> u64 {
+        self.native.used
+    }
+
+    /// Counts bytes of native stack that others use as used.
+    pub(super) fn set_stack_used(&mut self, used: u64) {
+        self.native.used = used;
+    }
+
     /// Runs `code` knowing how much stack the current thread has.
     pub(crate) fn on_this_thread<T>(&mut self, code: impl FnOnce(&mut Machine) -> T) -> T {
         let left = stacker::remaining_stack().unwrap_or(256 << 10);

@@ -38,6 +38,13 @@ pub enum Run {
     Two(fn(&mut Machine, Value, Value) -> Result<Value, Error>),
     /// Three arguments.
     Three(fn(&mut Machine, Value, Value, Value) -> Result<Value, Error>),
+    /// A Rust closure of the engine or the session.
+    Closure {
+        /// Its number in the session.
+        number: u32,
+        /// How many arguments it takes.
+        arity: u8,
+    },
 }
 
 impl Run {
@@ -48,6 +55,7 @@ impl Run {
             Run::One(_) => 1,
             Run::Two(_) => 2,
             Run::Three(_) => 3,
+            Run::Closure { arity, .. } => *arity as usize,
         }
     }
 }

@@ -5,7 +5,11 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{FUNCTION, TAG, Value, builtin::Builtin, code::LambdaCode};
+use super::{
+    FUNCTION, TAG, Value,
+    builtin::{Builtin, Run},
+    code::LambdaCode,
+};
 use crate::heap::{Bump, Cells, Heap};
 
 pub(crate) const LAMBDA: u64 = 0;
@@ -51,11 +55,23 @@ pub(crate) struct BuiltinEntry {
     kind: u64,
     pub(crate) arity: u32,
     pub(crate) builtin: Builtin,
+    /// The name of a closure; tables have theirs in the record.
+    name: Option<Box<str>>,
 }
 
 impl BuiltinEntry {
     pub(crate) fn new(builtin: Builtin) -> BuiltinEntry {
-        BuiltinEntry { kind: BUILTIN, arity: builtin.run.arity() as u32, builtin }
+        BuiltinEntry { kind: BUILTIN, arity: builtin.run.arity() as u32, builtin, name: None }
+    }
+    /// The entry of a closure: its number in the session, its name, how many arguments it takes.
+    pub(crate) fn of_closure(number: u32, name: &str, arity: u8) -> BuiltinEntry {
+        let run = Run::Closure { number, arity };
+        let builtin = Builtin { name: "", params: &[], doc: "", examples: &[], run };
+        BuiltinEntry { name: Some(name.into()), ..BuiltinEntry::new(builtin) }
+    }
+    /// Its name under `builtins`.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(self.builtin.name)
     }
     /// The builtin as a function value. The entry must outlive the value; engines keep theirs.
     pub(crate) fn value(&self) -> Value {
@@ -149,6 +165,10 @@ impl BuiltinRef {
     pub(crate) fn entry<'a>(self) -> &'a BuiltinEntry {
         // SAFETY: builtin values hold the address of an entry of their engine, which outlives them.
         unsafe { &*(self.0.address() as *const BuiltinEntry) }
+    }
+    /// Its name under `builtins`.
+    pub fn name<'a>(self) -> &'a str {
+        self.entry().name()
     }
     /// Its record.
     pub fn builtin<'a>(self) -> &'a Builtin {

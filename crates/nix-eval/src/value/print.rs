@@ -143,11 +143,11 @@ fn function(m: &Machine, f: FunctionView, form: Form, out: &mut Vec<u8>) {
             }
         }
         (FunctionView::Lambda(lambda), Form::Message) => lambda_text(m, lambda),
-        (FunctionView::Builtin(b), Form::Message) => format!("«primop {}»", b.builtin().name),
+        (FunctionView::Builtin(b), Form::Message) => format!("«primop {}»", b.name()),
         (FunctionView::Partial(p), Form::Message) => {
             match p.function().as_function().map(|f| f.view()) {
                 Some(FunctionView::Builtin(b)) => {
-                    format!("«partially applied primop {}»", b.builtin().name)
+                    format!("«partially applied primop {}»", b.name())
                 }
                 Some(FunctionView::Lambda(lambda)) => lambda_text(m, lambda),
                 _ => "«lambda»".to_owned(),

@@ -1,0 +1,246 @@
+//! Hosts made of other hosts.
+
+use std::{
+    any::Any,
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, RwLock},
+};
+
+use nix_formats::{
+    derivation::Derivation,
+    deriving_path::DerivingPath,
+    store_path::{StoreDir, StorePath},
+};
+
+use super::{
+    Addition, FetchRequest, Fetched, FileType, Host, HostCx, HostError, Input, Metadata, NixPath,
+    TraceEvent,
+};
+
+/// Files in memory over those of another host, such as unsaved editor buffers.
+///
+/// A buffer hides the file at its path; directories are listed as the host below has them, with the buffers.
+#[derive(Debug)]
+pub struct Overlay<H> {
+    buffers: RwLock<BTreeMap<Vec<u8>, Arc<[u8]>>>,
+    below: H,
+}
+
+impl<H: Host> Overlay<H> {
+    /// No buffers yet, over a host.
+    pub fn new(below: H) -> Overlay<H> {
+        Overlay { buffers: RwLock::default(), below }
+    }
+
+    /// Sets or removes the buffer at an absolute path. Sessions that have read the file keep what they read.
+    pub fn set(&self, path: &NixPath, text: Option<Vec<u8>>) {
+        let mut buffers = self.buffers.write().unwrap_or_else(|e| e.into_inner());
+        match text {
+            Some(text) => buffers.insert(path.text.clone(), text.into()),
+            None => buffers.remove(&path.text),
+        };
+    }
+
+    fn buffer(&self, path: &NixPath) -> Option<Arc<[u8]>> {
+        let buffers = self.buffers.read().unwrap_or_else(|e| e.into_inner());
+        buffers.get(&path.text).cloned()
+    }
+}
+
+/// What a host can be asked for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+#[non_exhaustive]
+pub enum Capability {
+    /// Files, directories, links.
+    Files,
+    /// Environment variables.
+    Environment,
+    /// The clock and the system name.
+    Surroundings,
+    /// Adding to the store.
+    Store,
+    /// Building during evaluation.
+    Build,
+    /// Fetching.
+    Fetch,
+}
+
+/// Another host without some of its capabilities.
+#[derive(Debug)]
+pub struct Deny<H> {
+    denied: BTreeSet<Capability>,
+    inner: H,
+}
+
+impl<H: Host> Deny<H> {
+    /// `inner` without these.
+    pub fn new(inner: H, denied: impl IntoIterator<Item = Capability>) -> Deny<H> {
+        Deny { denied: denied.into_iter().collect(), inner }
+    }
+
+    fn check(&self, capability: Capability, what: &str) -> Result<(), HostError> {
+        if self.denied.contains(&capability) { Err(HostError::refused(what)) } else { Ok(()) }
+    }
+
+    fn allows(&self, capability: Capability) -> bool {
+        !self.denied.contains(&capability)
+    }
+}
+
+/// Everything that is the same for all hosts made of another: the store, and what is said.
+macro_rules! store_of {
+    ($inner:ident) => {
+        fn trace(&self, event: &TraceEvent<'_>) {
+            self.$inner.trace(event);
+        }
+        fn note_input(&self, input: Input) {
+            self.$inner.note_input(input);
+        }
+        fn store_dir(&self) -> StoreDir {
+            self.$inner.store_dir()
+        }
+        fn references_of(
+            &self,
+            path: &NixPath,
+            cx: &HostCx,
+        ) -> Result<BTreeSet<StorePath>, HostError> {
+            self.$inner.references_of(path, cx)
+        }
+        fn read_derivation(
+            &self,
+            drv: &StorePath,
+            cx: &HostCx,
+        ) -> Result<Option<Arc<Derivation>>, HostError> {
+            self.$inner.read_derivation(drv, cx)
+        }
+        fn as_any(&self) -> Option<&dyn Any> {
+            self.$inner.as_any()
+        }
+    };
+}
+
+impl<H: Host> Host for Deny<H> {
+    fn read_file(&self, path: &NixPath, cx: &HostCx) -> Result<Arc<[u8]>, HostError> {
+        self.check(Capability::Files, "reading files")?;
+        self.inner.read_file(path, cx)
+    }
+    fn read_dir(&self, path: &NixPath, cx: &HostCx) -> Result<Vec<(Vec<u8>, FileType)>, HostError> {
+        self.check(Capability::Files, "reading directories")?;
+        self.inner.read_dir(path, cx)
+    }
+    fn metadata(
+        &self,
+        path: &NixPath,
+        follow: bool,
+        cx: &HostCx,
+    ) -> Result<Option<Metadata>, HostError> {
+        self.check(Capability::Files, "looking at files")?;
+        self.inner.metadata(path, follow, cx)
+    }
+    fn read_link(&self, path: &NixPath, cx: &HostCx) -> Result<Vec<u8>, HostError> {
+        self.check(Capability::Files, "reading links")?;
+        self.inner.read_link(path, cx)
+    }
+    fn environment(&self, name: &str) -> Option<Vec<u8>> {
+        if self.allows(Capability::Environment) { self.inner.environment(name) } else { None }
+    }
+    fn now(&self) -> Option<i64> {
+        if self.allows(Capability::Surroundings) { self.inner.now() } else { None }
+    }
+    fn system(&self) -> Option<String> {
+        if self.allows(Capability::Surroundings) { self.inner.system() } else { None }
+    }
+    fn add_to_store(&self, object: &Addition<'_>, cx: &HostCx) -> Result<StorePath, HostError> {
+        self.check(Capability::Store, "adding to a store")?;
+        self.inner.add_to_store(object, cx)
+    }
+    fn add_text_to_store(
+        &self,
+        name: &str,
+        contents: &[u8],
+        references: &BTreeSet<StorePath>,
+        cx: &HostCx,
+    ) -> Result<StorePath, HostError> {
+        self.check(Capability::Store, "adding to a store")?;
+        self.inner.add_text_to_store(name, contents, references, cx)
+    }
+    fn realise(&self, wanted: &[DerivingPath], cx: &HostCx) -> Result<Vec<StorePath>, HostError> {
+        self.check(Capability::Build, "building during evaluation")?;
+        self.inner.realise(wanted, cx)
+    }
+    fn fetch(&self, request: &FetchRequest, cx: &HostCx) -> Result<Fetched, HostError> {
+        self.check(Capability::Fetch, "fetching")?;
+        self.inner.fetch(request, cx)
+    }
+    store_of!(inner);
+}
+
+impl<H: Host> Host for Overlay<H> {
+    fn read_file(&self, path: &NixPath, cx: &HostCx) -> Result<Arc<[u8]>, HostError> {
+        match self.buffer(path) {
+            Some(text) => Ok(text),
+            None => self.below.read_file(path, cx),
+        }
+    }
+    fn read_dir(&self, path: &NixPath, cx: &HostCx) -> Result<Vec<(Vec<u8>, FileType)>, HostError> {
+        let mut all: BTreeMap<Vec<u8>, FileType> =
+            self.below.read_dir(path, cx)?.into_iter().collect();
+        let buffers = self.buffers.read().unwrap_or_else(|e| e.into_inner());
+        for name in buffers.keys() {
+            let rest = name.strip_prefix(&*path.text).and_then(|rest| rest.strip_prefix(b"/"));
+            if let Some(name) = rest
+                && !name.is_empty()
+                && !name.contains(&b'/')
+            {
+                all.insert(name.to_vec(), FileType::Regular);
+            }
+        }
+        Ok(all.into_iter().collect())
+    }
+    fn metadata(
+        &self,
+        path: &NixPath,
+        follow: bool,
+        cx: &HostCx,
+    ) -> Result<Option<Metadata>, HostError> {
+        match self.buffer(path) {
+            Some(text) => Ok(Some(Metadata {
+                file_type: FileType::Regular,
+                size_bytes: text.len() as u64,
+                is_executable: false,
+            })),
+            None => self.below.metadata(path, follow, cx),
+        }
+    }
+    fn read_link(&self, path: &NixPath, cx: &HostCx) -> Result<Vec<u8>, HostError> {
+        self.below.read_link(path, cx)
+    }
+    fn environment(&self, name: &str) -> Option<Vec<u8>> {
+        self.below.environment(name)
+    }
+    fn now(&self) -> Option<i64> {
+        self.below.now()
+    }
+    fn system(&self) -> Option<String> {
+        self.below.system()
+    }
+    fn add_to_store(&self, object: &Addition<'_>, cx: &HostCx) -> Result<StorePath, HostError> {
+        self.below.add_to_store(object, cx)
+    }
+    fn add_text_to_store(
+        &self,
+        name: &str,
+        contents: &[u8],
+        references: &BTreeSet<StorePath>,
+        cx: &HostCx,
+    ) -> Result<StorePath, HostError> {
+        self.below.add_text_to_store(name, contents, references, cx)
+    }
+    fn realise(&self, wanted: &[DerivingPath], cx: &HostCx) -> Result<Vec<StorePath>, HostError> {
+        self.below.realise(wanted, cx)
+    }
+    fn fetch(&self, request: &FetchRequest, cx: &HostCx) -> Result<Fetched, HostError> {
+        self.below.fetch(request, cx)
+    }
+    store_of!(below);
+}
