@@ -13,6 +13,7 @@ mod images;
 mod rebuilds;
 mod scratch;
 mod store;
+mod upstream;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,7 @@ pub fn run() -> ExitCode {
     let mut trials = Vec::new();
     goldens::collect(bed, &mut trials);
     drv::collect(bed, &mut trials);
+    upstream::collect(bed, &mut trials);
     images::collect(bed, &mut trials);
     rebuilds::collect(bed, &mut trials);
     store::collect(bed, &mut trials);

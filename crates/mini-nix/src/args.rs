@@ -75,7 +75,9 @@ pub(crate) fn common(name: &'static str, about: &'static str) -> Command {
                     .action(ArgAction::Append)
                     .hide(true),
             ),
-            Kind::Number | Kind::Text => command.arg(arg.num_args(1).overrides_with(setting.name)),
+            Kind::Number | Kind::Text | Kind::Lint => {
+                command.arg(arg.num_args(1).overrides_with(setting.name))
+            }
         };
     }
     command
@@ -174,7 +176,7 @@ pub(crate) fn settings(matches: &ArgMatches) -> Result<Settings, Failure> {
                     set(&extra, value)?;
                 }
             }
-            Kind::Number | Kind::Text => {
+            Kind::Number | Kind::Text | Kind::Lint => {
                 if let Some(value) = matches.get_one::<String>(setting.name) {
                     set(setting.name, value)?;
                 }

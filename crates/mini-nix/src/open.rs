@@ -11,6 +11,7 @@ use nix_eval::{
     Engine, EngineOptions, Evaluator, SearchPathEntry,
     error::{Error, Style},
     host::{FsHost, HostError, HostErrorKind, NixPath, TraceEvent},
+    syntax::Lint,
 };
 use nix_formats::store_path::StoreDir;
 use nix_store::{
@@ -131,6 +132,9 @@ impl Session {
         options.allow_import_from_derivation = settings.bool("allow-import-from-derivation");
         options.features = settings.list("experimental-features").into_iter().collect();
         options.trace_verbose = settings.bool("trace-verbose");
+        options.lint_url_literals = lint(&settings, "lint-url-literals");
+        options.lint_absolute_path_literals = lint(&settings, "lint-absolute-path-literals");
+        options.lint_short_path_literals = lint(&settings, "lint-short-path-literals");
         options.use_nixlib = settings.bool("nixpkgs-fallback");
         options.abort_on_warn = std::env::var("NIX_ABORT_ON_WARN")
             .is_ok_and(|v| matches!(v.as_str(), "1" | "yes" | "true"));
@@ -167,6 +171,15 @@ impl Session {
         self.store.as_ref().ok_or_else(|| {
             Failure::new("this needs a store that can be written; give one with '--store DIR'")
         })
+    }
+}
+
+/// A setting of kind `Lint`.
+fn lint(settings: &Settings, name: &str) -> Lint {
+    match settings.text(name) {
+        "warn" => Lint::Warn,
+        "fatal" => Lint::Fatal,
+        _ => Lint::Ignore,
     }
 }
 

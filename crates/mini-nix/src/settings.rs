@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Number,
     /// Any text.
     Text,
+    /// `ignore`, `warn` or `fatal`.
+    Lint,
     /// Words separated by white space; `extra-NAME` appends.
     List,
 }
@@ -44,6 +46,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row("experimental-features", Kind::List, "", "language features that are off by default"),
     row("keep-failed", Kind::Bool, "false", "keep the build directory of a failed build"),
     row("keep-going", Kind::Bool, "false", "build what can still be built after a failure"),
+    row("lint-absolute-path-literals", Kind::Lint, "ignore", "what to do about path literals that begin with '/' or '~': ignore, warn or fatal"),
+    row("lint-short-path-literals", Kind::Lint, "ignore", "what to do about path literals like 'a/b' that do not begin with './'"),
+    row("lint-url-literals", Kind::Lint, "ignore", "what to do about URLs without quotes"),
     row("log-lines", Kind::Number, "25", "lines of a failed build's log that are shown"),
     row("max-call-depth", Kind::Number, "10000", "nested calls before evaluation stops"),
     row("max-jobs", Kind::Number, "1", "builds at the same time; 'auto' = number of processors"),
@@ -217,6 +222,9 @@ impl Settings {
             }
             Kind::Number if value != "auto" && number(value).is_none() => {
                 return Err(format!("setting '{name}' is a whole number, not '{value}'"));
+            }
+            Kind::Lint if !matches!(value, "ignore" | "warn" | "fatal") => {
+                return Err(format!("setting '{name}' is ignore, warn or fatal, not '{value}'"));
             }
             _ => {}
         }

@@ -134,6 +134,7 @@ pub fn to_xml(
     while let Some(next) = todo.pop() {
         m.poll()?;
         m.check_string_len(w.out.len() as u64)?;
+        m.check_depth(w.depth as u32)?;
         let v = match next {
             Todo::Close(tag) => {
                 w.close(tag);

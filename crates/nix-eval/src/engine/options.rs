@@ -6,6 +6,7 @@ use super::{NamedClosure, builtin_names::GATED};
 use crate::{
     host::{Host, NixPath, NoHost},
     limits::Limits,
+    syntax::Lint,
     value::Builtin,
 };
 
@@ -69,6 +70,12 @@ pub struct EngineOptions {
     pub features: BTreeSet<String>,
     /// Whether `traceVerbose` says something.
     pub trace_verbose: bool,
+    /// What to do about URLs without quotes.
+    pub lint_url_literals: Lint,
+    /// What to do about path literals that begin with `/` or `~`.
+    pub lint_absolute_path_literals: Lint,
+    /// What to do about relative path literals that do not begin with `./` or `../`.
+    pub lint_short_path_literals: Lint,
     /// Whether `warn` is an error.
     pub abort_on_warn: bool,
     /// What `builtins.nixVersion` says.
@@ -95,6 +102,9 @@ impl Default for EngineOptions {
             allow_import_from_derivation: true,
             features: BTreeSet::new(),
             trace_verbose: false,
+            lint_url_literals: Lint::Ignore,
+            lint_absolute_path_literals: Lint::Ignore,
+            lint_short_path_literals: Lint::Ignore,
             abort_on_warn: false,
             nix_version: "2.35.0".to_owned(),
             limits: Limits::default(),
@@ -115,7 +125,13 @@ impl EngineOptions {
         crate::syntax::Features {
             pipe_operators: self.features.contains("pipe-operators"),
             home_paths: !self.pure_eval,
-            ..crate::syntax::Features::default()
+            url_literals: if self.features.contains("no-url-literals") {
+                Lint::Fatal
+            } else {
+                self.lint_url_literals
+            },
+            absolute_path_literals: self.lint_absolute_path_literals,
+            short_path_literals: self.lint_short_path_literals,
         }
     }
 

@@ -19,6 +19,10 @@ use crate::{
     },
 };
 
+/// How many calls may take each other's place for each that may nest: enough for long loops, and an endless one
+/// ends within seconds.
+const TAIL_CALLS_PER_DEPTH: u64 = 1000;
+
 /// Forcing, with a type. `what` names the value for the message, such as
 /// `the second argument of 'builtins.elem'`.
 impl Machine {
@@ -445,10 +449,29 @@ impl Machine {
         Ok(())
     }
 
+    /// Refuses a loop of tail calls that goes on for ever. They take no room, so many more may follow each
+    /// other than may nest.
+    #[inline(always)]
+    pub(crate) fn check_tail_calls(&self, n: u64) -> Result<(), Error> {
+        if n > TAIL_CALLS_PER_DEPTH * u64::from(self.meter.limits.call_depth) {
+            return Err(self.too_deep());
+        }
+        Ok(())
+    }
+
     /// Counts a step of a chain that is followed in a loop but would be a nested call elsewhere.
     pub(crate) fn count_step(&self, n: &mut u32) -> Result<(), Error> {
         *n += 1;
         if self.depth.saturating_add(*n) > self.meter.limits.call_depth {
+            return Err(self.too_deep());
+        }
+        Ok(())
+    }
+
+    /// Refuses data that is nested `n` levels deep, when that and the calls around it are more than calls may
+    /// nest. What walks over data needs no stack here, but ends where it ends elsewhere.
+    pub(crate) fn check_depth(&self, n: u32) -> Result<(), Error> {
+        if self.depth.saturating_add(n) > self.meter.limits.call_depth {
             return Err(self.too_deep());
         }
         Ok(())

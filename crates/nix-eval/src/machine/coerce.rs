@@ -36,7 +36,8 @@ impl Coerce {
 
 /// What is left to do while a list is coerced.
 enum Todo {
-    Value(Value),
+    /// A value and how deep it lies.
+    Value(Value, u32),
     /// A space, unless this element is an empty list.
     SpaceAfter(Value),
 }
@@ -119,10 +120,10 @@ impl Machine {
     ) -> Result<Str, Error> {
         let mut own = ContextBuilder::new();
         let mut out: Vec<u8> = Vec::new();
-        let mut todo = vec![Todo::Value(list)];
+        let mut todo = vec![Todo::Value(list, 0)];
         while let Some(next) = todo.pop() {
             self.poll()?;
-            let v = match next {
+            let (v, depth) = match next {
                 Todo::SpaceAfter(item) => {
                     // COMPAT: no separator after an element that is an empty list.
                     if !item.as_list().is_some_and(|l| l.is_empty()) {
@@ -130,8 +131,9 @@ impl Machine {
                     }
                     continue;
                 }
-                Todo::Value(v) => self.force(v)?,
+                Todo::Value(v, depth) => (self.force(v)?, depth),
             };
+            self.check_depth(depth)?;
             let Some(items) = v.as_list() else {
                 let s = self.coerce_to_string(v, how, &mut own)?;
                 out.extend_from_slice(s.bytes());
@@ -142,7 +144,7 @@ impl Machine {
                 if i + 1 < items.len() {
                     todo.push(Todo::SpaceAfter(item));
                 }
-                todo.push(Todo::Value(item));
+                todo.push(Todo::Value(item, depth + 1));
             }
         }
         context.add(&self.shared.contexts, own.finish());

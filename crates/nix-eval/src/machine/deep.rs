@@ -19,17 +19,19 @@ impl Machine {
     /// The first failure on the way.
     pub fn force_deep(&mut self, v: Value) -> Result<(), Error> {
         let mut seen: FxHashSet<u64> = FxHashSet::default();
-        let mut todo = vec![v];
-        while let Some(v) = todo.pop() {
+        let mut todo = vec![(v, 0)];
+        while let Some((v, depth)) = todo.pop() {
             self.poll()?;
+            self.check_depth(depth)?;
             let v = self.force(v)?;
+            let inside = depth + 1;
             match v.view() {
                 View::List(list) if !list.is_empty() && seen.insert(v.0) => {
-                    todo.extend(list.iter().rev());
+                    todo.extend(list.iter().rev().map(|v| (v, inside)));
                 }
                 View::Attrs(attrs) if !attrs.is_empty() && seen.insert(v.0) => {
                     let symbols = self.symbol_table();
-                    todo.extend(attrs.iter_by_name(&symbols).rev().map(|(_, v)| v));
+                    todo.extend(attrs.iter_by_name(&symbols).rev().map(|(_, v)| (v, inside)));
                 }
                 View::Function(f) => f.see(),
                 _ => {}
@@ -56,17 +58,18 @@ impl Machine {
             return Ok(answer);
         }
         let mut todo = Vec::new();
-        let mut next = Some((a, b));
-        while let Some((a, b)) = next {
+        let mut next = Some((a, b, 1));
+        while let Some((a, b, inside)) = next {
             self.poll()?;
+            self.check_depth(inside)?;
             match (a.view(), b.view()) {
                 (View::List(x), View::List(y)) => {
-                    todo.extend(x.iter().zip(y.iter()).rev());
+                    todo.extend(x.iter().zip(y.iter()).rev().map(|(v, w)| (v, w, inside)));
                 }
                 (View::Attrs(x), View::Attrs(y)) => {
                     let paths = (self.derivation_path(x)?, self.derivation_path(y)?);
                     if let (Some(x), Some(y)) = paths {
-                        todo.push((x, y));
+                        todo.push((x, y, inside));
                     } else if x.len() != y.len() {
                         return Ok(false);
                     }
@@ -77,14 +80,14 @@ impl Machine {
                         if n != m {
                             return Ok(false);
                         }
-                        pairs.push((v, w));
+                        pairs.push((v, w, inside));
                     }
                     todo.extend(pairs.into_iter().rev());
                 }
                 _ => return Ok(false),
             }
             next = None;
-            while let Some((a, b)) = todo.pop() {
+            while let Some((a, b, depth)) = todo.pop() {
                 // The same cell is equal to itself, functions too.
                 if a == b {
                     continue;
@@ -95,7 +98,7 @@ impl Machine {
                     Some(true) => {}
                     Some(false) => return Ok(false),
                     None => {
-                        next = Some((a, b));
+                        next = Some((a, b, depth + 1));
                         break;
                     }
                 }

@@ -26,6 +26,8 @@ struct Walk {
     base: usize,
     /// The function whose body runs, if the walk has made a call.
     callee: *const LambdaCode,
+    /// Calls that took the place of another one.
+    n_tail_calls: u64,
 }
 
 impl Machine {
@@ -175,7 +177,7 @@ impl Machine {
         }
         let mut frame = frame;
         let mut id = id;
-        let mut walk = Walk { base: self.stack.top, callee: std::ptr::null() };
+        let mut walk = Walk { base: self.stack.top, callee: std::ptr::null(), n_tail_calls: 0 };
 
         /// The value, or the end of the walk.
         macro_rules! get {
@@ -270,6 +272,9 @@ impl Machine {
                                 }
                                 if walk.callee.is_null() {
                                     get!(self.enter_call());
+                                } else {
+                                    walk.n_tail_calls += 1;
+                                    get!(self.check_tail_calls(walk.n_tail_calls));
                                 }
                                 walk.callee = code;
                                 let base = Cells::at(walk.base);

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// How many links may be followed on the way to a file.
-const MAX_LINKS: usize = 64;
+pub(super) const MAX_LINKS: usize = 64;
 
 impl Machine {
     /// The contents of a file. Links are followed.
@@ -114,11 +114,7 @@ impl Machine {
             }
             n_links += 1;
             if n_links > MAX_LINKS {
-                let text = path.to_text();
-                return Err(Error::new(
-                    Class::Io,
-                    format!("infinite symlink recursion in path '{text}'"),
-                ));
+                return Err(too_many_links(path));
             }
             let target = host.read_link(&next, &cx)?;
             if target.first() == Some(&b'/') {
@@ -161,6 +157,12 @@ impl Machine {
             format!("access to absolute path '{text}' is forbidden in {mode}"),
         ))
     }
+}
+
+#[cold]
+pub(super) fn too_many_links(path: &NixPath) -> Error {
+    let text = path.to_text();
+    Error::new(Class::Io, format!("infinite symlink recursion in path '{text}'"))
 }
 
 fn parts(text: &[u8]) -> Vec<Vec<u8>> {

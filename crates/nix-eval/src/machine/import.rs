@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::Machine;
+use super::{
+    Machine,
+    files::{MAX_LINKS, too_many_links},
+};
 use crate::{
     error::{self, Class, Error, FrameKind},
     host::{FileType, NixPath},
@@ -210,16 +213,31 @@ impl Machine {
         self.force(v)
     }
 
-    /// The file that an import of a path reads: links followed, a directory's `default.nix`.
+    /// The file that an import of a path reads: a directory's `default.nix`.
+    ///
+    /// COMPAT: when the path itself is a link, it is followed, and relative paths in the file begin where the
+    /// link leads. Links before its last part stay, so that `..` in the file leads back the way it came.
     ///
     /// # Errors
     /// When the path may not be read, or links run in circles.
     pub fn resolve_import(&mut self, path: &NixPath) -> Result<NixPath, Error> {
-        self.check_readable(path)?;
-        let path = self.resolve_links(path)?;
-        let found = self.metadata(&path, true)?;
+        let mut path = path.clone();
+        let mut n_links = 0;
+        let mut found = self.metadata(&path, false)?;
+        while found.is_some_and(|m| m.file_type == FileType::Symlink) {
+            n_links += 1;
+            if n_links > MAX_LINKS {
+                return Err(too_many_links(&path));
+            }
+            let target = self.host_arc().read_link(&path, &self.host_cx())?;
+            path = match target.first() {
+                Some(b'/') => NixPath::root(crate::value::canonicalise(&target)),
+                _ => NixPath::root(directory_of(&path)).join(&target),
+            };
+            found = self.metadata(&path, false)?;
+        }
         if found.is_some_and(|m| m.file_type == FileType::Directory) {
-            return self.resolve_links(&path.join(b"default.nix"));
+            return Ok(path.join(b"default.nix"));
         }
         Ok(path)
     }

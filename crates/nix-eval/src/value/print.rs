@@ -55,6 +55,11 @@ fn print(m: &Machine, v: Value, form: Form, most: usize) -> Vec<u8> {
         if out.len() > most {
             break;
         }
+        // Lists are recognised by the cell that holds them, as in C++ Nix: a copy of a list is another list.
+        let cell = match next {
+            Todo::Root(v) | Todo::Value(v) => v.0,
+            Todo::Text(_) | Todo::Leave(_) => 0,
+        };
         let v = match next {
             Todo::Text(text) => {
                 out.extend_from_slice(&text);
@@ -89,13 +94,16 @@ fn print(m: &Machine, v: Value, form: Form, most: usize) -> Vec<u8> {
             View::Function(f) => function(m, f.view(), form, &mut out),
             View::List(list) if list.is_empty() => out.extend_from_slice(b"[ ]"),
             View::Attrs(attrs) if attrs.is_empty() => out.extend_from_slice(b"{ }"),
-            View::List(_) | View::Attrs(_) if !seen.insert(v.0) => {
+            View::List(_) if !seen.insert(cell) => {
+                out.extend_from_slice("«repeated»".as_bytes());
+            }
+            View::Attrs(_) if !seen.insert(v.0) => {
                 out.extend_from_slice("«repeated»".as_bytes());
             }
             View::List(list) => {
                 out.extend_from_slice(b"[ ");
                 if form == Form::Message {
-                    todo.push(Todo::Leave(v.0));
+                    todo.push(Todo::Leave(cell));
                 }
                 todo.push(Todo::Text(b"]".to_vec()));
                 for item in list.iter().rev() {

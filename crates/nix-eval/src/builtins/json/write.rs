@@ -9,7 +9,8 @@ use crate::{
 
 /// What is left to write.
 enum Todo {
-    Value(Value),
+    /// A value and how deep it lies.
+    Value(Value, u32),
     Text(&'static [u8]),
     /// A name and the colon behind it.
     Name(Symbol),
@@ -31,10 +32,10 @@ pub fn to_json(
 ) -> Result<(), Error> {
     let symbols = m.symbol_table();
     let (to_string, out_path) = (m.symbol("__toString"), m.symbol("outPath"));
-    let mut todo = vec![Todo::Value(v)];
+    let mut todo = vec![Todo::Value(v, 0)];
     while let Some(next) = todo.pop() {
         m.poll()?;
-        let v = match next {
+        let (v, depth) = match next {
             Todo::Text(text) => {
                 out.extend_from_slice(text);
                 continue;
@@ -44,9 +45,10 @@ pub fn to_json(
                 out.push(b':');
                 continue;
             }
-            Todo::Value(v) if force => m.force(v)?,
-            Todo::Value(v) => v.peek(),
+            Todo::Value(v, depth) if force => (m.force(v)?, depth),
+            Todo::Value(v, depth) => (v.peek(), depth),
         };
+        m.check_depth(depth)?;
         match v.view() {
             View::Null => out.extend_from_slice(b"null"),
             View::Bool(true) => out.extend_from_slice(b"true"),
@@ -65,7 +67,7 @@ pub fn to_json(
                 out.push(b'[');
                 todo.push(Todo::Text(b"]"));
                 for (i, item) in items.iter().enumerate().rev() {
-                    todo.push(Todo::Value(item));
+                    todo.push(Todo::Value(item, depth + 1));
                     if i > 0 {
                         todo.push(Todo::Text(b","));
                     }
@@ -76,10 +78,10 @@ pub fn to_json(
                     let text = text_of(m, f, v, context)?;
                     write_string(&text, out)?;
                 } else if let Some(path) = attrs.get(out_path) {
-                    todo.push(Todo::Value(path));
+                    todo.push(Todo::Value(path, depth + 1));
                 } else {
                     out.push(b'{');
-                    push_attrs(&symbols, attrs, &mut todo);
+                    push_attrs(&symbols, attrs, depth + 1, &mut todo);
                 }
             }
             View::Function(_) | View::External(_) => {
@@ -95,11 +97,11 @@ pub fn to_json(
     Ok(())
 }
 
-fn push_attrs(symbols: &crate::symbol::Symbols, attrs: Attrs, todo: &mut Vec<Todo>) {
+fn push_attrs(symbols: &crate::symbol::Symbols, attrs: Attrs, depth: u32, todo: &mut Vec<Todo>) {
     todo.push(Todo::Text(b"}"));
     let all: Vec<_> = attrs.iter_by_name(symbols).collect();
     for (i, (name, value)) in all.into_iter().enumerate().rev() {
-        todo.push(Todo::Value(value));
+        todo.push(Todo::Value(value, depth));
         todo.push(Todo::Name(name));
         if i > 0 {
             todo.push(Todo::Text(b","));
