@@ -10,6 +10,7 @@ mod faults;
 mod goldens;
 mod http;
 mod images;
+mod programs;
 mod rebuilds;
 mod scratch;
 mod store;
@@ -35,5 +36,13 @@ pub fn run() -> ExitCode {
     rebuilds::collect(bed, &mut trials);
     store::collect(bed, &mut trials);
     faults::collect(bed, &mut trials);
-    libtest_mimic::run(&args, trials).exit_code()
+    let programs = match programs::collect(bed, &mut trials) {
+        Ok(programs) => programs,
+        Err(message) => {
+            eprintln!("{message}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let conclusion = libtest_mimic::run(&args, trials);
+    if programs.finish() { conclusion.exit_code() } else { ExitCode::FAILURE }
 }

@@ -48,6 +48,22 @@ fn programs_have_their_values() {
 }
 
 #[test]
+fn short_lists_repeat_by_slot() {
+    check("let l = [ (1 + 1) ]; in [ l l ]", "[ [ 2 ] «repeated» ]");
+    check("let l = [ (1 + 1) ]; in [ l (if true then l else 1) ]", "[ [ 2 ] [ 2 ] ]");
+    check("let l = [ 1 2 3 ]; in [ l (if true then l else 1) ]", "[ [ 1 2 3 ] «repeated» ]");
+    check("let l = [ l ]; in l", "[ [ «repeated» ] ]");
+}
+
+#[test]
+fn operands_of_a_concatenation_are_evaluated_before_their_types_count() {
+    check("6 ++ [ ] ++ throw \"late\"", "error: late");
+    check("6 ++ 1", "error: expected a list but found an integer: 6");
+    check("6 ++ [ ] ++ \"x\"", "error: expected a list but found a string: \"x\"");
+    check("6 ++ 7 ++ [ ]", "error: expected a list but found an integer: 7");
+}
+
+#[test]
 fn all_wrong_arguments_are_named_at_once() {
     check(
         "let mk = { a, b, c ? 1 }: a; in mk { x = 1; b = 2; y = 3; }",

@@ -61,18 +61,17 @@ impl<'a> Iterator for Components<'a> {
     }
 }
 
-/// A component as a number, if it is one. Leading zeros do not count; any length is fine.
-fn number(component: &[u8]) -> Option<&[u8]> {
-    if component.is_empty() || !component[0].is_ascii_digit() {
-        return None;
-    }
-    let start = component.iter().position(|&b| b != b'0').unwrap_or(component.len());
-    Some(&component[start..])
+/// A component as a number, if it is one.
+///
+/// COMPAT: one beyond 32 bits with a sign is no number but letters
+/// (`long_numbers_in_versions_are_letters`).
+fn number(component: &[u8]) -> Option<i32> {
+    std::str::from_utf8(component).ok()?.parse().ok()
 }
 
 fn component_less(a: &[u8], b: &[u8]) -> bool {
     match (number(a), number(b)) {
-        (Some(a), Some(b)) => (a.len(), a) < (b.len(), b),
+        (Some(a), Some(b)) => a < b,
         (a_number, b_number) => {
             let at_end = a.is_empty() && b_number.is_some();
             if at_end || (a == b"pre" && b != b"pre") {
@@ -160,12 +159,20 @@ mod tests {
             ("2.3pre3", "2.3pre12"),
             ("2.3a", "2.3c"),
             ("2.3pre1", "2.3c"),
-            ("99999999999999999998", "99999999999999999999"),
         ] {
             assert_eq!(compare(a.as_bytes(), b.as_bytes()), Ordering::Less, "{a} {b}");
             assert_eq!(compare(b.as_bytes(), a.as_bytes()), Ordering::Greater, "{a} {b}");
         }
         assert_eq!(compare(b"1.01", b"1.1"), Ordering::Equal);
+    }
+
+    #[test]
+    fn long_numbers_in_versions_are_letters() {
+        assert_eq!(compare(b"2147483647", b"2147483646"), Ordering::Greater);
+        assert_eq!(compare(b"2147483647", b"2147483648"), Ordering::Greater);
+        assert_eq!(compare(b"2147483648", b"11111111111"), Ordering::Greater);
+        assert_eq!(compare(b"2147483649", b"a"), Ordering::Less);
+        assert_eq!(compare(b"00000000000000000007", b"8"), Ordering::Less);
     }
 
     #[test]

@@ -147,16 +147,30 @@ impl Machine {
         let lists = self.stack.push(words.len())?;
         let mut total = 0;
         let mut last = Value::EMPTY_LIST;
+        let mut all_lists = true;
         for (i, &word) in words.iter().enumerate() {
             let v = self.eval(frame, NodeId(word))?;
-            let Some(list) = v.as_list() else {
-                let here = unit.location(NodeId(word));
-                return Err(self.wrong_type("a list", v, "").at_if_unknown(here));
-            };
             lists.put(i, v.0);
-            if !list.is_empty() {
-                total += list.len();
-                last = v;
+            match v.as_list() {
+                Some(list) if !list.is_empty() => {
+                    total += list.len();
+                    last = v;
+                }
+                Some(_) => {}
+                None => all_lists = false,
+            }
+        }
+        if !all_lists {
+            // Both operands are evaluated before their types are looked at, and the operator binds to the
+            // right: the last two are looked at first, then the others from the right.
+            let n = words.len();
+            let looked_at = [n - 2, n - 1].into_iter().chain((0..n - 2).rev());
+            for i in looked_at {
+                let v = Value(lists.word(i));
+                if v.as_list().is_none() {
+                    let here = unit.location(NodeId(words[i]));
+                    return Err(self.wrong_type("a list", v, "").at_if_unknown(here));
+                }
             }
         }
         self.stack.top = top;

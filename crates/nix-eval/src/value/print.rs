@@ -55,7 +55,8 @@ fn print(m: &Machine, v: Value, form: Form, most: usize) -> Vec<u8> {
         if out.len() > most {
             break;
         }
-        // Lists are recognised by the cell that holds them, as in C++ Nix: a copy of a list is another list.
+        // COMPAT: lists of one or two elements are recognised by the cell that holds them, since C++ Nix keeps
+        // the elements in it: a copy of such a list is another list (`short_lists_repeat_by_slot`).
         let cell = match next {
             Todo::Root(v) | Todo::Value(v) => v.0,
             Todo::Text(_) | Todo::Leave(_) => 0,
@@ -94,7 +95,7 @@ fn print(m: &Machine, v: Value, form: Form, most: usize) -> Vec<u8> {
             View::Function(f) => function(m, f.view(), form, &mut out),
             View::List(list) if list.is_empty() => out.extend_from_slice(b"[ ]"),
             View::Attrs(attrs) if attrs.is_empty() => out.extend_from_slice(b"{ }"),
-            View::List(_) if !seen.insert(cell) => {
+            View::List(list) if !seen.insert(if list.len() <= 2 { cell } else { v.0 }) => {
                 out.extend_from_slice("«repeated»".as_bytes());
             }
             View::Attrs(_) if !seen.insert(v.0) => {
@@ -103,7 +104,7 @@ fn print(m: &Machine, v: Value, form: Form, most: usize) -> Vec<u8> {
             View::List(list) => {
                 out.extend_from_slice(b"[ ");
                 if form == Form::Message {
-                    todo.push(Todo::Leave(cell));
+                    todo.push(Todo::Leave(if list.len() <= 2 { cell } else { v.0 }));
                 }
                 todo.push(Todo::Text(b"]".to_vec()));
                 for item in list.iter().rev() {
