@@ -124,6 +124,10 @@ impl Session {
         let mut options = EngineOptions::default();
         options.builtins = nix_store::builtins::BUILTINS.to_vec();
         options.host = host;
+        options.project = std::env::current_dir().ok().map(|dir| {
+            use std::os::unix::ffi::OsStringExt;
+            dir.into_os_string().into_vec()
+        });
         options.search_path = search_path(&settings, &args::many(matches, "include"));
         options.trees = trees;
         options.pure_eval = pure;

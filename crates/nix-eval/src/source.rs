@@ -48,6 +48,8 @@ pub struct Source {
 #[derive(Debug, Default)]
 pub struct SourceMap {
     sources: RwLock<Vec<Arc<Source>>>,
+    /// Directories whose files are not the user's own.
+    libraries: Vec<Box<[u8]>>,
 }
 
 impl SourceMap {
@@ -56,6 +58,20 @@ impl SourceMap {
         let mut sources = self.sources.write().unwrap_or_else(|e| e.into_inner());
         sources.push(Arc::new(source));
         FileId((sources.len() - 1) as u32)
+    }
+
+    /// No sources yet; files in these directories belong to libraries.
+    pub(crate) fn with_libraries(libraries: Vec<Box<[u8]>>) -> SourceMap {
+        SourceMap { libraries, ..SourceMap::default() }
+    }
+
+    /// Whether a source belongs to a library: to the store, the search path or an embedded tree.
+    pub fn is_library(&self, origin: &Origin) -> bool {
+        let Origin::Path(path) = origin else { return false };
+        path.starts_with(b"<")
+            || self.libraries.iter().any(|dir| {
+                path.strip_prefix(&**dir).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+            })
     }
 
     /// The source with this number, if the map has it.

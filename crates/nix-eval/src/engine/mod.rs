@@ -240,6 +240,13 @@ impl EngineInner {
         }
     }
 
+    /// Names of globals near a name that is none.
+    pub(crate) fn names_near(&self, name: Symbol) -> Vec<&[u8]> {
+        let globals = self.global_names.keys().map(|&global| self.symbols.name(global));
+        let own = globals.filter(|name| !name.starts_with(b"_"));
+        crate::error::suggest::nearest(self.symbols.name(name), own)
+    }
+
     /// The text of a path as programs see it: `<tree>/x` for an embedded tree.
     pub(crate) fn path_text(&self, path: &NixPath) -> Vec<u8> {
         if path.accessor == AccessorId(0) {

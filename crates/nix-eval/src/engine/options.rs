@@ -80,6 +80,9 @@ pub struct EngineOptions {
     pub abort_on_warn: bool,
     /// What `builtins.nixVersion` says.
     pub nix_version: String,
+    /// The directory of the user's own files, absolute: reports show them before those of libraries, which
+    /// are the store and the search path, even if one of those lies around it.
+    pub project: Option<Vec<u8>>,
     /// What an evaluation may use.
     pub limits: Limits,
     /// Rust closures; [`super::EngineBuilder`] adds them.
@@ -107,6 +110,7 @@ impl Default for EngineOptions {
             lint_short_path_literals: Lint::Ignore,
             abort_on_warn: false,
             nix_version: "2.35.0".to_owned(),
+            project: None,
             limits: Limits::default(),
             closures: Vec::new(),
         }
@@ -120,6 +124,19 @@ impl std::fmt::Debug for EngineOptions {
 }
 
 impl EngineOptions {
+    /// Directories whose files are not the user's own.
+    pub(crate) fn libraries(&self) -> Vec<Box<[u8]>> {
+        let store = self.host.store_dir().to_string().into_bytes();
+        let entries = self.search_path.iter().filter(|entry| entry.path.starts_with('/'));
+        let entries = entries.map(|entry| crate::value::canonicalise(entry.path.as_bytes()));
+        let is_around = |dir: &[u8]| {
+            let rest = self.project.as_ref().and_then(|project| project.strip_prefix(dir));
+            rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+        };
+        let all = std::iter::once(store).chain(entries);
+        all.filter(|dir| dir != b"/" && !is_around(dir)).map(Vec::into_boxed_slice).collect()
+    }
+
     /// Switches of the reader.
     pub(crate) fn syntax_features(&self) -> crate::syntax::Features {
         crate::syntax::Features {

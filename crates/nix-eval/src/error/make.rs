@@ -82,9 +82,11 @@ pub fn missing_attr(symbols: &Symbols, name: Symbol, attrs: Attrs) -> Error {
     }
     let names = attrs.names();
     let near = suggest::nearest(wanted, names.iter().map(|&n| symbols.name(n)));
-    match suggest::question(&near) {
-        Some(question) => error.hint(question),
-        None => error,
+    let Some(question) = suggest::question(&near) else { return error };
+    let first = near.first().and_then(|name| symbols.lookup(name));
+    match first.and_then(|name| attrs.position(name)) {
+        Some(place) => error.label(place, "this is there").hint(question),
+        None => error.hint(question),
     }
 }
 

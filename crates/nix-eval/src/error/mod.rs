@@ -10,14 +10,17 @@ pub mod suggest;
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 pub use self::{
     make::*,
-    report::{Edit, Help, Label, PathStep, Report, ReportFrame, Style},
+    report::{
+        Edit, Excerpt, Help, Label, PathStep, Position, Report, ReportFrame, Style, printable,
+    },
 };
 use crate::{
+    evaluator::lock,
     host::HostError,
     limits::LimitKind,
     source::{Location, SourceMap},
@@ -162,8 +165,21 @@ pub struct Mistake {
     pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     /// Which limit was passed, and its value.
     pub limit: Option<(LimitKind, u64)>,
+    /// Other mistakes that were seen at the same time.
+    pub further: Vec<Mistake>,
+    /// What needs what, for a value that needs itself.
+    cycle: Mutex<Cycle>,
     /// Number in the evaluator's list of failures, once a thunk has failed because of it.
     failure: OnceLock<u32>,
+}
+
+/// The values that need each other, collected while their failure passes by, innermost first.
+#[derive(Debug, Default)]
+struct Cycle {
+    /// Address of the thunk that was found running.
+    start: usize,
+    steps: Vec<Location>,
+    is_closed: bool,
 }
 
 /// What a frame of a trace is about.
@@ -204,8 +220,10 @@ pub struct Frame {
     pub kind: FrameKind,
     /// `while …`, or the author's own words for [`FrameKind::Context`].
     pub text: String,
-    /// Where.
+    /// Where: of a call, the function.
     pub location: Option<Location>,
+    /// Where the call is written, if it is one and that is known.
+    pub site: Option<Location>,
 }
 
 /// Frames kept next to the mistake.
@@ -227,6 +245,8 @@ impl Error {
             notes: Vec::new(),
             source: None,
             limit: None,
+            further: Vec::new(),
+            cycle: Mutex::default(),
             failure: OnceLock::new(),
         };
         Error::of(Arc::new(mistake))
@@ -349,7 +369,7 @@ impl Error {
         text: impl Into<String>,
         location: Option<Location>,
     ) -> Error {
-        let frame = Frame { kind, text: text.into(), location };
+        let frame = Frame { kind, text: text.into(), location, site: None };
         let frames = &mut self.0.frames;
         if frames.len() >= MAX_FRAMES {
             let middle = frames[INNER_FRAMES..].iter().position(|f| f.kind != FrameKind::Context);
@@ -358,6 +378,47 @@ impl Error {
         }
         self.0.frames.push(frame);
         self
+    }
+
+    /// Says where the innermost call of the trace that has no such place yet is written.
+    #[must_use]
+    pub(crate) fn called_at(mut self, location: Location) -> Error {
+        if let Some(frame) = self.0.frames.last_mut()
+            && frame.kind == FrameKind::Call
+            && frame.site.is_none()
+        {
+            frame.site = Some(location);
+        }
+        self
+    }
+
+    /// Adds a mistake that was seen at the same time.
+    #[must_use]
+    pub(crate) fn and(self, other: Error) -> Error {
+        match Arc::try_unwrap(other.0.mistake) {
+            Ok(mistake) => self.edit(|m| m.further.push(mistake)),
+            Err(_) => self,
+        }
+    }
+
+    /// Begins the list of values that need each other, at the thunk with this address.
+    #[must_use]
+    pub(crate) fn begin_cycle(self, start: usize) -> Error {
+        lock(&self.0.mistake.cycle).start = start;
+        self
+    }
+
+    /// A thunk failed because a value needs itself: it may be part of the cycle.
+    pub(crate) fn pass_cycle(&self, thunk: usize, location: Option<Location>) {
+        let mut cycle = lock(&self.0.mistake.cycle);
+        if cycle.is_closed {
+            return;
+        }
+        // Long cycles are shown in part only.
+        if cycle.steps.len() < 1000 {
+            cycle.steps.extend(location);
+        }
+        cycle.is_closed = thunk == cycle.start;
     }
 
     /// A line in the author's own words (`addErrorContext`).
@@ -444,6 +505,12 @@ impl Error {
 impl Mistake {
     pub(crate) fn failure(&self) -> &OnceLock<u32> {
         &self.failure
+    }
+
+    /// What needs what, for a value that needs itself; the last needs the first.
+    pub(crate) fn cycle(&self) -> Vec<Location> {
+        let cycle = lock(&self.cycle);
+        if cycle.is_closed { cycle.steps.iter().rev().copied().collect() } else { Vec::new() }
     }
 }
 

@@ -83,7 +83,7 @@ impl Shared {
         let shared = Shared {
             names: engine.names,
             heap,
-            sources: Arc::default(),
+            sources: Arc::new(SourceMap::with_libraries(engine.options.libraries())),
             shapes: Shapes::default(),
             contexts: Contexts::default(),
             cancel: CancelToken::new(),

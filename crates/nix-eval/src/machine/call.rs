@@ -239,18 +239,28 @@ impl Machine {
                 }
             }
         }
+        // In the order in which they are written.
+        unexpected.sort_by_key(|u| u.1.map(|location| location.span.start));
         let names: Vec<&[u8]> = unexpected.iter().map(|u| u.0).collect();
         let function = code.name().map(|name| symbols.name(name));
         let mut error = error::wrong_arguments(function, &missing, &names);
         let all: Vec<&[u8]> = formals.formals.iter().map(|f| symbols.name(f.name)).collect();
+        let mut renames = Vec::new();
+        let mut is_first = true;
         for (name, position) in unexpected {
             if let Some(position) = position {
-                error = error.label(position, "not an argument of the function");
+                let text = "not an argument";
+                error =
+                    if is_first { error.at(position, text) } else { error.label(position, text) };
+                is_first = false;
             }
             if let Some(near) = error::suggest::nearest(name, all.iter().copied()).first() {
                 let (name, near) = (String::from_utf8_lossy(name), String::from_utf8_lossy(near));
-                error = error.hint(format!("'{name}' -> '{near}'"));
+                renames.push(format!("'{name}' -> '{near}'"));
             }
+        }
+        if !renames.is_empty() {
+            error = error.hint(renames.join(", "));
         }
         error.label(code.location(), "takes these")
     }

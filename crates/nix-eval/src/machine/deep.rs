@@ -8,7 +8,7 @@ use rustc_hash::FxHashSet;
 
 use super::Machine;
 use crate::{
-    error::{self, Error},
+    error::{self, Error, PathStep},
     value::{Attrs, Value, View},
 };
 
@@ -18,12 +18,16 @@ impl Machine {
     /// # Errors
     /// The first failure on the way.
     pub fn force_deep(&mut self, v: Value) -> Result<(), Error> {
+        let root = v;
         let mut seen: FxHashSet<u64> = FxHashSet::default();
         let mut todo = vec![(v, 0)];
         while let Some((v, depth)) = todo.pop() {
             self.poll()?;
             self.check_depth(depth)?;
-            let v = self.force(v)?;
+            let v = match self.force(v) {
+                Ok(v) => v,
+                Err(e) => return Err(self.on_the_way(root, v, e)),
+            };
             let inside = depth + 1;
             match v.view() {
                 View::List(list) if !list.is_empty() && seen.insert(v.0) => {
@@ -38,6 +42,43 @@ impl Machine {
             }
         }
         Ok(())
+    }
+
+    /// Tells an error the way from a value, which is evaluated as far as needed, to the part that failed.
+    #[cold]
+    pub(crate) fn on_the_way(&self, root: Value, failed: Value, e: Error) -> Error {
+        const MOST: usize = 100_000;
+        // Parts by number: the value, the number of what it is in, and the step there.
+        let mut parts: Vec<(Value, usize, Option<PathStep>)> = vec![(root, 0, None)];
+        let mut seen: FxHashSet<u64> = FxHashSet::default();
+        let mut at = 0;
+        while at < parts.len() && parts.len() < MOST {
+            let v = parts[at].0;
+            if v == failed {
+                let mut e = e;
+                while let (_, outer, Some(step)) = &parts[at] {
+                    e = e.in_value(step.clone(), None);
+                    at = *outer;
+                }
+                return e;
+            }
+            let v = v.peek();
+            match v.view() {
+                View::List(list) if seen.insert(v.0) => {
+                    let items = list.iter().enumerate();
+                    parts.extend(items.map(|(i, v)| (v, at, Some(PathStep::Index(i as u64)))));
+                }
+                View::Attrs(attrs) if seen.insert(v.0) => {
+                    for (name, v) in attrs.iter() {
+                        let name = String::from_utf8_lossy(self.symbols().name(name)).into_owned();
+                        parts.push((v, at, Some(PathStep::Name(name))));
+                    }
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+        e
     }
 
     /// `a == b`. Cells that are the same are equal without a look inside.

@@ -15,7 +15,7 @@ use crate::{
     source::Location,
     value::{
         FUNCTION, FUNCTION_KIND, LAMBDA, LIST, SEEN, TAG, Thunk, Value,
-        code::{Cheap, Code, LambdaCode},
+        code::{Cheap, Code, LambdaCode, Unit},
     },
 };
 
@@ -28,6 +28,9 @@ struct Walk {
     callee: *const LambdaCode,
     /// Calls that took the place of another one.
     n_tail_calls: u64,
+    /// Where its first call is written.
+    site: NodeId,
+    caller: *const Unit,
 }
 
 impl Machine {
@@ -177,7 +180,13 @@ impl Machine {
         }
         let mut frame = frame;
         let mut id = id;
-        let mut walk = Walk { base: self.stack.top, callee: std::ptr::null(), n_tail_calls: 0 };
+        let mut walk = Walk {
+            base: self.stack.top,
+            callee: std::ptr::null(),
+            n_tail_calls: 0,
+            site: id,
+            caller: std::ptr::null(),
+        };
 
         /// The value, or the end of the walk.
         macro_rules! get {
@@ -272,6 +281,7 @@ impl Machine {
                                 }
                                 if walk.callee.is_null() {
                                     get!(self.enter_call());
+                                    (walk.site, walk.caller) = (id, unit);
                                 } else {
                                     walk.n_tail_calls += 1;
                                     get!(self.check_tail_calls(walk.n_tail_calls));
@@ -300,13 +310,15 @@ impl Machine {
                     let found = match v.as_attrs() {
                         Some(attrs) => match self.find_cached(unit, attrs, name, cache) {
                             Some(v) => v,
-                            None => done!(Err::<Value, Error>(self.missing(attrs, name))),
+                            None => done!(Err::<Value, Error>(
+                                self.missing_at(unit, id, base, attrs, name)
+                            )),
                         },
-                        None => done!(Err::<Value, Error>(self.wrong_type("a set", v, ""))),
+                        None => done!(Err::<Value, Error>(self.no_set(unit, base, v))),
                     };
                     done!(self.force(found))
                 }
-                Node::SelectPath { base, path } => done!(self.select_path(frame, base, path)),
+                Node::SelectPath { base, path } => done!(self.select_path(frame, id, base, path)),
                 Node::SelectOr { base, path } => {
                     let inner = Range { start: path.start, len: path.len - 1 };
                     match get!(self.select_or(frame, base, inner)) {
@@ -412,12 +424,19 @@ impl Machine {
     fn walk_failed(&mut self, e: Error, frame: Frame, id: NodeId, walk: Walk) -> Error {
         self.stack.top = walk.base;
         let e = blame(e, frame, id);
+        let e = match frame.unit().node(id) {
+            Node::Call { .. } | Node::CallGlobal { .. } => e.called_at(frame.unit().location(id)),
+            _ => e,
+        };
         if walk.callee.is_null() {
             return e;
         }
         // A walk that could not enter its first call has no callee yet.
         self.depth -= 1;
-        self.in_call(e, LambdaCode::at(walk.callee as usize))
+        let e = self.in_call(e, LambdaCode::at(walk.callee as usize));
+        // The walk began in the caller's file, whose unit lives as long as this session.
+        let caller = Unit::at(walk.caller as usize);
+        e.called_at(caller.location(walk.site))
     }
 
     /// A call that is not a saturated call of a lambda.

@@ -57,7 +57,9 @@ impl Machine {
                     let result = self.call(Value(rest.word(0)), rest.skip(1).values(n));
                     return self.settle(thunk, word, result);
                 }
-                State::Running => return Err(error::infinite_recursion()),
+                State::Running => {
+                    return Err(error::infinite_recursion().begin_cycle(thunk.address()));
+                }
                 State::Failed(number) => return Err(self.shared.failure(number)),
             }
         }
@@ -83,6 +85,16 @@ impl Machine {
     #[cold]
     #[inline(never)]
     fn failed(&mut self, thunk: Thunk, word: u64, e: Error) -> Error {
+        if e.kind() == error::ErrorKind::InfiniteRecursion {
+            let location = match Thunk::state_of(word) {
+                State::Code(address) => {
+                    let code = Code::at(address);
+                    Some(code.unit().location(code.root))
+                }
+                _ => None,
+            };
+            e.pass_cycle(thunk.address(), location);
+        }
         // What merely stopped may be tried again with more time or memory.
         if e.is_retryable() {
             thunk.restore(word);

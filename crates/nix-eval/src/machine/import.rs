@@ -177,11 +177,18 @@ impl Machine {
             error = error.label(at(span), text);
         }
         for further in e.further {
-            error = error.label(at(further.span), further.message);
+            error = error.and(self.syntax_error(file, further));
         }
-        match e.help {
-            Some(help) => error.hint(help),
-            None => error,
+        match (e.help, e.kind) {
+            (Some(help), _) => error.hint(help),
+            (None, SyntaxErrorKind::Undefined(name)) => {
+                let near = self.shared.engine.names_near(name);
+                match error::suggest::question(&near) {
+                    Some(question) => error.hint(question),
+                    None => error,
+                }
+            }
+            (None, _) => error,
         }
     }
 

@@ -23,7 +23,7 @@ impl Machine {
             v = match (left, right.as_small_int()) {
                 // Two small integers do not overflow.
                 (Some(a), Some(b)) => self.new_int(a + b),
-                _ => self.add(v, right)?,
+                _ => self.add(v, right).map_err(|e| self.blame_operand(e, frame, word, right))?,
             };
         }
         Ok(v)
@@ -48,15 +48,19 @@ impl Machine {
         let how = if v.as_string().is_some() { Coerce::INTERPOLATE } else { Coerce::PATH_TEXT };
         let first = self.coerce_to_string(v, how, &mut context)?;
         if let &[word] = rest {
-            let right = self.eval(frame, NodeId(word))?;
-            let right = self.coerce_to_string(right, how, &mut context)?;
+            let v = self.eval(frame, NodeId(word))?;
+            let right = self
+                .coerce_to_string(v, how, &mut context)
+                .map_err(|e| self.blame_operand(e, frame, word, v))?;
             return self.append_string(first, right.bytes(), context.finish());
         }
         match rest.split_first() {
             // The first sum is a string, whatever its left side was.
             Some((&word, rest)) if how == Coerce::PATH_TEXT => {
-                let right = self.eval(frame, NodeId(word))?;
-                let right = self.coerce_to_string(right, how, &mut context)?;
+                let v = self.eval(frame, NodeId(word))?;
+                let right = self
+                    .coerce_to_string(v, how, &mut context)
+                    .map_err(|e| self.blame_operand(e, frame, word, v))?;
                 let sum = self.append_string(first, right.bytes(), context.finish())?;
                 self.plus_text(frame, sum, rest)
             }
@@ -77,7 +81,9 @@ impl Machine {
         let mut total = first.len() as u64;
         for (i, &word) in rest.iter().enumerate() {
             let v = self.eval(frame, NodeId(word))?;
-            let s = self.coerce_to_string(v, Coerce::INTERPOLATE, &mut context)?;
+            let s = self
+                .coerce_to_string(v, Coerce::INTERPOLATE, &mut context)
+                .map_err(|e| self.blame_operand(e, frame, word, v))?;
             total += s.len() as u64;
             parts.put(i, s.value().0);
         }
@@ -91,6 +97,16 @@ impl Machine {
         Ok(self.new_string(&bytes, context.finish()))
     }
 
+    /// Points at the operand that has no text or is no number, unless the error says where it is.
+    #[cold]
+    fn blame_operand(&self, e: Error, frame: Frame, word: u32, v: Value) -> Error {
+        if e.location().is_some() || !matches!(e.class(), Class::Type | Class::Context) {
+            return e;
+        }
+        let text = format!("this is {}", v.view().with_article());
+        e.at(frame.unit().location(NodeId(word)), text)
+    }
+
     /// `"…${e}…"`.
     #[inline(never)]
     pub(crate) fn interpolate(&mut self, frame: Frame, range: Range) -> Result<Value, Error> {
@@ -100,7 +116,9 @@ impl Machine {
             return Ok(self.new_text(""));
         };
         let v = self.eval(frame, NodeId(first))?;
-        let s = self.coerce_to_string(v, Coerce::INTERPOLATE, &mut context)?;
+        let s = self
+            .coerce_to_string(v, Coerce::INTERPOLATE, &mut context)
+            .map_err(|e| self.blame_operand(e, frame, first, v))?;
         if rest.is_empty() {
             return Ok(s.value());
         }

@@ -9,6 +9,7 @@ use super::{Machine, stack::Frame};
 use crate::{
     error::{self, Error},
     ir::{CacheId, NodeId, PathPart, Place, Range},
+    source::{Location, Span},
     symbol::Symbol,
     value::{Attrs, Value, code::Unit},
 };
@@ -56,6 +57,51 @@ impl Machine {
         error::missing_attr(self.symbols(), name, attrs)
     }
 
+    /// As [`Machine::missing`], pointing at the name in the selection `id` from `base`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn missing_at(
+        &self,
+        unit: &Unit,
+        id: NodeId,
+        base: NodeId,
+        attrs: Attrs,
+        name: Symbol,
+    ) -> Error {
+        let error = self.missing(attrs, name);
+        let whole = unit.location(id);
+        let text = self.source_text(whole);
+        // The name is written behind the base, as it is or in quotes; what is written otherwise, such as
+        // `inherit (base) name;`, is pointed at as a whole.
+        let base = unit.location(base).span;
+        // Steps of a longer selection have the place of all of it.
+        let from = if base == whole.span { 0 } else { base.end.saturating_sub(whole.span.start) };
+        let from = from as usize;
+        let wanted = self.symbols().name(name);
+        let is_part = |b: &u8| b.is_ascii_alphanumeric() || b"_'-".contains(b);
+        let found = (from..text.len()).find(|&at| {
+            text[at..].starts_with(wanted)
+                && text.get(at + wanted.len()).is_none_or(|b| !is_part(b))
+                && at.checked_sub(1).and_then(|at| text.get(at)).is_some_and(|b| !is_part(b))
+        });
+        match found {
+            Some(at) if !wanted.is_empty() => {
+                let start = whole.span.start + at as u32;
+                let span = Span { start, end: start + wanted.len() as u32 };
+                error.at(Location { file: whole.file, span }, "not in this set")
+            }
+            _ => error.at_if_unknown(whole),
+        }
+    }
+
+    /// Something is selected from a value that is no set.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn no_set(&self, unit: &Unit, base: NodeId, v: Value) -> Error {
+        let text = format!("this is {}", v.view().with_article());
+        self.wrong_type("a set", v, "").at(unit.location(base), text)
+    }
+
     /// The name that a step of a path has.
     fn part_name(&mut self, frame: Frame, part: PathPart) -> Result<Symbol, Error> {
         match part {
@@ -78,6 +124,7 @@ impl Machine {
     pub(crate) fn select_path(
         &mut self,
         frame: Frame,
+        id: NodeId,
         base: NodeId,
         path: Range,
     ) -> Result<Value, Error> {
@@ -89,7 +136,7 @@ impl Machine {
             let Some(attrs) = v.as_attrs() else { return Err(self.wrong_type("a set", v, "")) };
             match attrs.get(name) {
                 Some(found) => v = self.force(found)?,
-                None => return Err(self.missing(attrs, name)),
+                None => return Err(self.missing_at(unit, id, base, attrs, name)),
             }
         }
         Ok(v)

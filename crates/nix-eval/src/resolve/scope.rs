@@ -6,10 +6,15 @@
 
 use super::{MAX_FURTHER, Resolver};
 use crate::{
+    error::suggest,
     ir::{GlobalId, Node, NodeId},
     source::Span,
     symbol::{Symbol, Symbols, names},
-    syntax::{SyntaxError, SyntaxErrorKind, ast::Ast, names::Name},
+    syntax::{
+        SyntaxError, SyntaxErrorKind,
+        ast::{self, Ast, Expr},
+        names::Name,
+    },
 };
 
 /// A name that is in scope.
@@ -206,6 +211,44 @@ impl Resolver<'_> {
             && matches!(self.meaning(name), Meaning::Global(_))
     }
 
+    /// Finds out what an unbound name may have been meant to be.
+    #[cold]
+    fn explain(&self, error: &mut SyntaxError, name: Name, text: &str) {
+        let is_bound = |name: Name| self.innermost[name.0 as usize] != 0;
+        let text_of = |name: Name| self.symbols.name(self.ast.names.symbol(name));
+        let shown = |name: Name| String::from_utf8_lossy(text_of(name)).into_owned();
+        // `a-1` is one name.
+        if let Some((left, right)) = text.split_once('-')
+            && self.bindings.iter().any(|b| text_of(b.name) == left.as_bytes())
+        {
+            error.help = Some(format!("'{text}' is one name; write '{left} - {right}'").into());
+            return;
+        }
+        // An attribute of a set that has a name in scope.
+        for set in &self.ast.attrs {
+            let ast::Value::Plain(id) = set.value else { continue };
+            let Expr::Set(number) = self.ast.nodes[id.0 as usize] else { continue };
+            let (start, len) = self.ast.sets[number as usize].attrs;
+            let members = &self.ast.attrs[start as usize..(start + len) as usize];
+            let member = members.iter().find(|member| member.name == name);
+            if let Some(member) = member
+                && is_bound(set.name)
+            {
+                let set = shown(set.name);
+                error.others.push((member.span, format!("'{set}' has an attribute of this name")));
+                error.help = Some(format!("write '{set}.{text}'").into());
+                return;
+            }
+        }
+        let in_scope = self.bindings.iter().map(|binding| text_of(binding.name));
+        let near = suggest::nearest(text.as_bytes(), in_scope);
+        if let Some(question) = suggest::question(&near) {
+            error.help = Some(question.into());
+        } else if (self.options.builtins)(self.ast.names.symbol(name)).is_some() {
+            error.help = Some(format!("write 'builtins.{text}'").into());
+        }
+    }
+
     #[cold]
     fn not_found(&mut self, name: Name, span: Span) {
         if self.undefined.len() > 4 * MAX_FURTHER {
@@ -214,8 +257,9 @@ impl Resolver<'_> {
         let symbol = self.ast.names.symbol(name);
         let text = String::from_utf8_lossy(self.symbols.name(symbol));
         let message = format!("undefined variable '{text}'");
-        let error = SyntaxError::new(SyntaxErrorKind::Undefined(symbol), span, message)
+        let mut error = SyntaxError::new(SyntaxErrorKind::Undefined(symbol), span, message)
             .label("no such name here");
+        self.explain(&mut error, name, &text);
         self.undefined.push(error);
     }
 }

@@ -165,6 +165,12 @@ impl Unit {
         unit
     }
 
+    /// The unit at an address that running code holds.
+    pub(crate) fn at<'a>(address: usize) -> &'a Unit {
+        // SAFETY: running code only holds addresses of units of its evaluator, which outlive it.
+        unsafe { &*(address as *const Unit) }
+    }
+
     /// The node with this id.
     #[inline(always)]
     pub(crate) fn node(&self, id: NodeId) -> Node {

@@ -72,6 +72,11 @@ impl Thunk {
         self.0.atomic(0).load(Ordering::Acquire)
     }
 
+    /// Where it lies, as what tells it from others.
+    pub(crate) fn address(self) -> usize {
+        self.0.address()
+    }
+
     /// What a state word means.
     #[inline(always)]
     pub(crate) fn state_of(word: u64) -> State {

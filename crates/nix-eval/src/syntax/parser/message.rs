@@ -51,7 +51,8 @@ impl Parser<'_> {
     #[cold]
     pub(super) fn expected(&self, what: &str) -> Fail {
         let found = self.found(self.token);
-        Box::new(self.syntax(self.token.span(), format!("expected {what}, but found {found}")))
+        let error = self.syntax(self.token.span(), format!("expected {what}, but found {found}"));
+        Box::new(if self.token.kind == Kind::Assign { self.explain(error) } else { error })
     }
 
     #[cold]
@@ -167,6 +168,7 @@ impl Parser<'_> {
         Box::new(match self.token.kind {
             Kind::Comma => error.help("bindings end with ';', not ','"),
             Kind::Semicolon => error.help("this ';' ends nothing"),
+            _ if close == Kind::In => error.help("the value of a 'let' comes after 'in'"),
             _ => error,
         })
     }

@@ -44,6 +44,10 @@ pub fn mistakes_after(text: &[u8], first: &SyntaxError) -> Vec<SyntaxError> {
     if !matches!(first.kind, SyntaxErrorKind::Syntax | SyntaxErrorKind::Duplicate) {
         return Vec::new();
     }
+    // Behind a string or comment without an end everything looks wrong.
+    if first.message.contains("does not end") {
+        return Vec::new();
+    }
     let from = (first.span.start as usize).min(text.len());
     // What another place of the first error explains is not a mistake of its own.
     let explained = first.others.iter().map(|(span, _)| span.end as usize).max().unwrap_or(0);
