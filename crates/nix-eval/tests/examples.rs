@@ -58,7 +58,7 @@ fn strangers_are_kept_within_limits() {
         expect![[r#"
             honest: 499500
             curious: reading files is not allowed by this host
-            endless: stopped (Some(Deadline))
+            endless: stopped (Some(Steps))
             deep: stopped (Some(CallDepth))
             long list: stopped (Some(ListItems))
             long string: stopped (Some(HeapBytes))
