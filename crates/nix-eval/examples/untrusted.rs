@@ -20,7 +20,7 @@ const PROGRAMS: &[(&str, &str)] = &[
         "long string",
         "let f = s: if builtins.stringLength s < 0 then s else f (s + s); in f \"abcdefgh\"",
     ),
-    ("greedy", "let f = xs: f (map (x: [ x x ]) (xs ++ xs)); in f [ 1 ]"),
+    ("greedy", "builtins.foldl' (xs: n: xs ++ xs) [ 1 ] (builtins.genList (n: n) 100)"),
     (
         "pattern",
         "builtins.match \"(a*)*b\" (builtins.concatStringsSep \"\" (builtins.genList (x: \"a\") 20000))",
