@@ -10,6 +10,7 @@ mod faults;
 mod goldens;
 mod http;
 mod images;
+mod instantiate;
 mod programs;
 mod rebuilds;
 mod scratch;
@@ -31,6 +32,7 @@ pub fn run() -> ExitCode {
     let mut trials = Vec::new();
     goldens::collect(bed, &mut trials);
     drv::collect(bed, &mut trials);
+    instantiate::collect(bed, &mut trials);
     upstream::collect(bed, &mut trials);
     images::collect(bed, &mut trials);
     rebuilds::collect(bed, &mut trials);

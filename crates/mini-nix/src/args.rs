@@ -102,6 +102,15 @@ pub(crate) fn arguments(command: Command) -> Command {
             pair("argstr", "give a function's argument a string", ["NAME", "TEXT"])
                 .allow_hyphen_values(true),
         )
+        .arg(pair("arg-from-file", "give a function's argument a file's text", ["NAME", "FILE"]))
+        .arg(
+            Arg::new("arg-from-stdin")
+                .long("arg-from-stdin")
+                .num_args(1)
+                .value_name("NAME")
+                .action(ArgAction::Append)
+                .help("give a function's argument the text of standard input"),
+        )
         .arg(
             Arg::new("include")
                 .short('I')
@@ -141,11 +150,13 @@ pub(crate) fn flag(name: &'static str, about: &'static str) -> Arg {
 /// A usage failure with exit code 1; `--help` and `--version` come as a [`Failure`] with code 0.
 pub(crate) fn parse(command: Command, name: &str, words: &[String]) -> Result<ArgMatches, Failure> {
     let shown = name.to_owned();
-    command.bin_name(shown).try_get_matches_from(words).map_err(|e| match e.kind() {
-        clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => {
-            Failure { code: 0, text: e.render().to_string() }
+    command.bin_name(&shown).display_name(shown).try_get_matches_from(words).map_err(|e| {
+        match e.kind() {
+            clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => {
+                Failure { code: 0, text: e.render().to_string() }
+            }
+            _ => Failure { code: 1, text: e.render().to_string().trim_end().to_owned() },
         }
-        _ => Failure { code: 1, text: e.render().to_string().trim_end().to_owned() },
     })
 }
 
@@ -187,6 +198,12 @@ pub(crate) fn settings(matches: &ArgMatches) -> Result<Settings, Failure> {
         set(&name, &value)?;
     }
     Ok(settings)
+}
+
+/// The words of each occurrence of a flag, in order.
+pub(crate) fn occurrences<'a>(matches: &'a ArgMatches, name: &str) -> Vec<Vec<&'a str>> {
+    let all = matches.get_occurrences::<String>(name);
+    all.into_iter().flatten().map(|words| words.map(String::as_str).collect()).collect()
 }
 
 /// The values of a flag that takes two words, in order.

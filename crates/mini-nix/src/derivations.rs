@@ -51,12 +51,9 @@ fn one(m: &mut Machine, package: &Package) -> Result<Found, Error> {
 /// Splits an attribute path: dots part it, quotes protect them.
 ///
 /// # Errors
-/// An open quote, an empty name.
+/// An open quote.
 pub(crate) fn parse_path(text: &str) -> Result<Vec<String>, Error> {
     let mut path = Vec::new();
-    if text.is_empty() {
-        return Ok(path);
-    }
     let mut name = String::new();
     let mut quoted = false;
     for c in text.chars() {
@@ -70,7 +67,10 @@ pub(crate) fn parse_path(text: &str) -> Result<Vec<String>, Error> {
         let message = format!("missing closing quote in selection path '{text}'");
         return Err(Error::new(Class::Parse, message));
     }
-    path.push(name);
+    // COMPAT: nothing after the last dot is no name.
+    if !name.is_empty() {
+        path.push(name);
+    }
     Ok(path)
 }
 
@@ -138,5 +138,7 @@ mod tests {
         assert_eq!(parse_path("a.\"b.c\".0").expect("a path"), ["a", "b.c", "0"]);
         assert!(parse_path("a.\"b").is_err());
         assert!(parse_path("").expect("the root").is_empty());
+        assert_eq!(parse_path("a.").expect("a path"), ["a"]);
+        assert_eq!(parse_path(".a").expect("a path"), ["", "a"]);
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     io::IsTerminal,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use clap::ArgMatches;
@@ -15,8 +15,9 @@ use nix_eval::{
 };
 use nix_formats::store_path::StoreDir;
 use nix_store::{
-    LocalStore, StoreConfig,
+    LocalStore, StoreConfig, StoreError,
     build::InternalBuilders,
+    deferred::DeferredStore,
     fetch::FetchSettings,
     host::{Fetch, Realise, StoreHost, StoreHostOptions},
 };
@@ -65,13 +66,17 @@ pub(crate) fn store(settings: &Settings) -> Result<Option<Arc<LocalStore>>, Fail
     if is_dummy(settings) {
         return Ok(None);
     }
+    let config = store_config(settings.text("store")).map_err(Failure::new)?;
+    LocalStore::open(config).map(|store| Some(Arc::new(store))).map_err(Failure::new)
+}
+
+/// What the setting `store` means.
+fn store_config(text: &str) -> Result<StoreConfig, StoreError> {
     let environment = |name: &str| std::env::var_os(name);
-    let config = match settings.text("store") {
+    match text {
         "auto" => StoreConfig::default_for(&environment),
         text => StoreConfig::parse(text, &environment),
-    };
-    let config = config.map_err(Failure::new)?;
-    LocalStore::open(config).map(|store| Some(Arc::new(store))).map_err(Failure::new)
+    }
 }
 
 /// What evaluation may do to the store.
@@ -79,7 +84,8 @@ pub(crate) fn store(settings: &Settings) -> Result<Option<Arc<LocalStore>>, Fail
 pub(crate) enum Writes {
     /// Add sources and derivations.
     Yes,
-    /// Compute paths only; the store is not even opened.
+    /// Compute paths only. The store is opened when something of it is read, and changed only by what is
+    /// fetched.
     No,
 }
 
@@ -111,14 +117,27 @@ impl Session {
         if !pure {
             files = files.clock(now as i64).for_system(settings.text("system"));
         }
+        let deferred = match &store {
+            None if !is_dummy(&settings) => {
+                let text = settings.text("store").to_owned();
+                Some(Arc::new(DeferredStore::new(move || store_config(&text))))
+            }
+            _ => None,
+        };
+        let fetch = match (&store, &deferred) {
+            (Some(store), _) => Some(fetcher(store.clone())),
+            (None, Some(deferred)) => Some(deferred_fetcher(deferred.clone())),
+            (None, None) => None,
+        };
         let host = Arc::new(StoreHost::new(StoreHostOptions {
             files,
             store: store.clone(),
+            deferred,
             store_dir,
             writes,
             trees: trees.clone(),
             realise: store.clone().map(|store| realiser(store, settings.clone())),
-            fetch: store.clone().map(fetcher),
+            fetch,
             listen: Some(Box::new(listener())),
         }));
         let mut options = EngineOptions::default();
@@ -193,6 +212,15 @@ fn fetcher(store: Arc<LocalStore>) -> Box<Fetch> {
         store,
         FetchSettings::from_environment(|name| std::env::var(name).ok()),
     )
+}
+
+/// Fetches into a store that is opened, and made, by the first fetch.
+fn deferred_fetcher(deferred: Arc<DeferredStore>) -> Box<Fetch> {
+    let opened: OnceLock<Box<Fetch>> = OnceLock::new();
+    Box::new(move |request| {
+        let store = deferred.for_writing()?.clone();
+        opened.get_or_init(|| fetcher(store))(request)
+    })
 }
 
 /// Builds what an evaluation wants to read.

@@ -19,6 +19,7 @@ use nix_formats::hash::HashAlgo;
 use nix_formats::store_path::{FileMethod, StoreDir, StorePath};
 
 use crate::add::{MemoryTree, TreeSource, tree_path};
+use crate::deferred::DeferredStore;
 use crate::error::StoreError;
 use crate::local::LocalStore;
 use crate::store::Store;
@@ -39,6 +40,8 @@ pub struct StoreHostOptions {
     pub files: FsHost,
     /// The store; `None` computes paths only.
     pub store: Option<Arc<LocalStore>>,
+    /// Without a store: one that is opened when something of it is read or fetched into it.
+    pub deferred: Option<Arc<DeferredStore>>,
     /// The store directory when there is no store.
     pub store_dir: StoreDir,
     /// Whether objects are added to the store; otherwise their paths are only computed.
@@ -59,6 +62,7 @@ impl StoreHostOptions {
         StoreHostOptions {
             files: FsHost::whole(),
             store: None,
+            deferred: None,
             store_dir: StoreDir::default(),
             writes: false,
             trees: Vec::new(),
@@ -110,9 +114,24 @@ impl StoreHost {
         }
     }
 
-    /// The store, if there is one.
+    /// The store, if there is one. One that was deferred is opened for reading.
     pub fn store(&self) -> Option<&Arc<LocalStore>> {
-        self.options.store.as_ref()
+        let deferred = self.options.deferred.as_ref();
+        self.options.store.as_ref().or_else(|| deferred?.for_reading())
+    }
+
+    /// The store, if there is one and it is open.
+    fn opened(&self) -> Option<&Arc<LocalStore>> {
+        let deferred = self.options.deferred.as_ref();
+        self.options.store.as_ref().or_else(|| deferred?.opened())
+    }
+
+    /// Opens a deferred store when a path lies in it.
+    fn open_for(&self, path: &NixPath) {
+        let dir = self.store_dir.as_str().as_bytes();
+        if self.options.deferred.is_some() && path.text.starts_with(dir) {
+            self.store();
+        }
     }
 
     /// Whether objects are added to the store.
@@ -141,7 +160,7 @@ impl StoreHost {
         }
         let not_valid =
             || StoreError::NotValid { path: self.store_dir.display(path), needed_by: None };
-        let store = self.options.store.as_ref().ok_or_else(not_valid)?;
+        let store = self.store().ok_or_else(not_valid)?;
         let drv = store.read_derivation(path)?;
         self.remember_derivation(path.clone(), drv.clone());
         Ok(drv)
@@ -174,12 +193,13 @@ impl StoreHost {
             let tree = embedded(tree, path).ok_or_else(|| HostError::not_found(path))?;
             return Ok(Box::new(tree));
         }
+        self.open_for(path);
         Ok(Box::new(FsTree::new(self.locate(&path.to_os_path()))))
     }
 
     /// Where a path of the language lies on this machine.
     pub fn locate(&self, path: &Path) -> PathBuf {
-        match &self.options.store {
+        match self.opened() {
             Some(store) if store.is_relocated() => match path.strip_prefix(self.store_dir.as_str())
             {
                 Ok(rest) => store.real_store_dir().join(rest),
@@ -221,7 +241,7 @@ impl StoreHost {
     }
 
     fn is_relocated(&self) -> bool {
-        self.options.store.as_ref().is_some_and(|s| s.is_relocated())
+        self.opened().is_some_and(|s| s.is_relocated())
     }
 
     /// The store object that holds a path, if one does.
@@ -288,11 +308,13 @@ impl From<StoreError> for HostError {
 
 impl Host for StoreHost {
     fn read_file(&self, path: &NixPath, cx: &HostCx) -> Result<Arc<[u8]>, HostError> {
+        self.open_for(path);
         let at = if self.is_relocated() { self.followed(path, cx)? } else { path.clone() };
         self.options.files.read_file(&self.located(&at), cx)
     }
 
     fn read_dir(&self, path: &NixPath, cx: &HostCx) -> Result<Vec<(Vec<u8>, FileType)>, HostError> {
+        self.open_for(path);
         let at = if self.is_relocated() { self.followed(path, cx)? } else { path.clone() };
         self.options.files.read_dir(&self.located(&at), cx)
     }
@@ -308,6 +330,7 @@ impl Host for StoreHost {
         if let Some(Some(known)) = known {
             return Ok(Some(known));
         }
+        self.open_for(path);
         let at =
             if follow && self.is_relocated() { self.followed(path, cx)? } else { path.clone() };
         let found = self.options.files.metadata(&self.located(&at), follow, cx)?;
@@ -319,6 +342,7 @@ impl Host for StoreHost {
     }
 
     fn read_link(&self, path: &NixPath, cx: &HostCx) -> Result<Vec<u8>, HostError> {
+        self.open_for(path);
         self.options.files.read_link(&self.located(path), cx)
     }
 
@@ -372,7 +396,7 @@ impl Host for StoreHost {
         // Without a builder, what is valid can still be read.
         wanted
             .iter()
-            .map(|path| match (path, &self.options.store) {
+            .map(|path| match (path, self.store()) {
                 (DerivingPath::Opaque(path), Some(store)) if store.is_valid(path)? => {
                     Ok(path.clone())
                 }
@@ -397,7 +421,7 @@ impl Host for StoreHost {
     }
 
     fn references_of(&self, path: &NixPath, _: &HostCx) -> Result<BTreeSet<StorePath>, HostError> {
-        let (Some(store), Some(object)) = (&self.options.store, self.object_of(path)) else {
+        let (Some(object), Some(store)) = (self.object_of(path), self.store()) else {
             return Ok(BTreeSet::new());
         };
         Ok(store.query_path_info(&object)?.map(|i| i.references.clone()).unwrap_or_default())

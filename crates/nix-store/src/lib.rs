@@ -23,6 +23,7 @@ pub mod build;
 pub mod builtins;
 pub mod closure;
 pub mod codec;
+pub mod deferred;
 pub mod error;
 pub mod fetch;
 pub mod host;

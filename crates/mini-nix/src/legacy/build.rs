@@ -139,8 +139,9 @@ pub(crate) fn realise_paths(
         match link {
             Some(link) => {
                 let link = if n == 0 { link.clone() } else { format!("{link}-{}", n + 1) };
-                store.make_root_link(Path::new(&link), &path).map_err(Failure::new)?;
-                println!("{link}");
+                let link = std::path::absolute(&link)?;
+                store.make_root_link(&link, &path).map_err(Failure::new)?;
+                println!("{}", link.display());
             }
             None => println!("{}", store.display(&path)),
         }

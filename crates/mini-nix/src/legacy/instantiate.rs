@@ -1,14 +1,13 @@
 //! `nix-instantiate`: evaluate an expression, or turn it into store derivations.
 
 use std::io::Write;
-use std::path::Path;
 
 use clap::ArgMatches;
 use nix_eval::{
     Error, Handle,
     builtins::{json::to_json, xml},
     machine::{Coerce, Machine},
-    value::{ContextBuilder, Value, print},
+    value::{AccessorId, ContextBuilder, Value, print},
 };
 
 use crate::{
@@ -184,6 +183,12 @@ fn find_files(matches: &ArgMatches) -> Result<u8, Failure> {
     let session = Session::open(matches, Writes::No)?;
     for word in args::many(matches, "files") {
         let path = files::path_of(&session, &format!("<{word}>"))?;
+        if path.accessor != AccessorId(0) {
+            let text = session.evaluator.with_machine(|m| Ok(m.path_text(&path)));
+            let text = text.map_err(|e| session.failure(&e))?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            return Err(Failure::new(format!("'{text}' lies inside the program and has no file")));
+        }
         println!("{}", path.to_text());
     }
     Ok(0)
@@ -194,6 +199,11 @@ fn instantiate(matches: &ArgMatches) -> Result<u8, Failure> {
     let session = Session::open(matches, writes)?;
     let found = find_derivations(&session, matches, "./default.nix")?;
     let link = matches.get_one::<String>("add-root");
+    if link.is_none() && !found.is_empty() && session.store.is_some() {
+        eprintln!(
+            "warning: without '--add-root' the garbage collector may remove what was instantiated"
+        );
+    }
     for (n, drv) in found.iter().enumerate() {
         let output = if drv.output == "out" { String::new() } else { format!("!{}", drv.output) };
         match link {
@@ -203,8 +213,9 @@ fn instantiate(matches: &ArgMatches) -> Result<u8, Failure> {
                 let path = nix_store::store::Store::store_dir(store.as_ref())
                     .parse(&drv.drv_path)
                     .map_err(Failure::new)?;
-                store.make_root_link(Path::new(&link), &path).map_err(Failure::new)?;
-                println!("{link}{output}");
+                let link = std::path::absolute(&link)?;
+                store.make_root_link(&link, &path).map_err(Failure::new)?;
+                println!("{}{output}", link.display());
             }
             None => println!("{}{output}", drv.drv_path),
         }

@@ -24,7 +24,10 @@ mod types;
 pub(crate) mod versions;
 pub mod xml;
 
-pub use self::{manual::manual, search_path::find_file};
+pub use self::{
+    manual::manual,
+    search_path::{as_url, find_file},
+};
 pub use crate::value::{Builtin, Example, Run};
 
 /// All tables.

@@ -179,8 +179,9 @@ fn entry_base(m: &mut Machine, path: Value) -> Result<Option<NixPath>, Error> {
     Ok(Some(NixPath { accessor: AccessorId(0), text: canonical }))
 }
 
-/// The URL of a tarball, if an entry is one.
-fn as_url(text: &str) -> Option<String> {
+/// The address of a tarball, if the text of a search path entry or of an operand stands for one:
+/// `https://x/y.tar.gz`, `channel:nixos-24.05`.
+pub fn as_url(text: &str) -> Option<String> {
     if let Some(channel) = text.strip_prefix("channel:") {
         return Some(format!("https://channels.nixos.org/{channel}/nixexprs.tar.xz"));
     }

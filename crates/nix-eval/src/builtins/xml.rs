@@ -273,27 +273,29 @@ fn borrow<'a>(attributes: &'a [(&'a str, Vec<u8>)]) -> Vec<(&'a str, &'a [u8])> 
 }
 
 /// Where something is written, if that is wanted and known.
-struct Place(Option<(Vec<u8>, u32, u32)>);
+struct Place(Option<(Option<Vec<u8>>, u32, u32)>);
 
 impl Place {
     fn of(m: &Machine, location: Option<Location>, options: XmlOptions) -> Place {
         let Some(location) = location.filter(|_| options.locations) else { return Place(None) };
         let sources = m.sources();
         let Some(source) = sources.get(location.file) else { return Place(None) };
-        let Origin::Path(path) = &source.origin else { return Place(None) };
+        let path = match &source.origin {
+            Origin::Path(path) => Some(path.to_vec()),
+            Origin::Text(_) => None,
+        };
         let (line, column) = sources.line_column(location.file, location.span.start);
-        Place(Some((path.to_vec(), line, column)))
+        Place(Some((path, line, column)))
     }
 
     /// In byte order of names.
     fn attributes(self) -> Vec<(&'static str, Vec<u8>)> {
-        match self.0 {
-            None => Vec::new(),
-            Some((path, line, column)) => vec![
-                ("column", column.to_string().into_bytes()),
-                ("line", line.to_string().into_bytes()),
-                ("path", path),
-            ],
-        }
+        let Some((path, line, column)) = self.0 else { return Vec::new() };
+        let mut attributes = vec![
+            ("column", column.to_string().into_bytes()),
+            ("line", line.to_string().into_bytes()),
+        ];
+        attributes.extend(path.map(|path| ("path", path)));
+        attributes
     }
 }

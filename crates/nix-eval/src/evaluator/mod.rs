@@ -89,6 +89,16 @@ impl Evaluator {
         self.handle(|m| m.eval_text(text, origin, &base_dir, None))
     }
 
+    /// The value of a text that is evaluated when it is first used.
+    ///
+    /// # Errors
+    /// When the text is no program.
+    pub fn suspend(&self, text: &[u8], name: &str, base_dir: &[u8]) -> Result<Handle, Error> {
+        let base_dir = crate::value::canonicalise(base_dir);
+        let origin = Origin::Text(name.into());
+        self.handle(|m| m.suspend_text(text, origin, &base_dir, None))
+    }
+
     /// As [`Evaluator::eval`], with the attributes of `scope` as further variables.
     ///
     /// # Errors

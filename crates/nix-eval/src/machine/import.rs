@@ -215,9 +215,23 @@ impl Machine {
         base_dir: &[u8],
         scope: Option<Attrs>,
     ) -> Result<Value, Error> {
-        let unit = self.load(text.into(), origin, AccessorId(0), base_dir, scope)?;
-        let v = self.root_thunk(unit, scope);
+        let v = self.suspend_text(text, origin, base_dir, scope)?;
         self.force(v)
+    }
+
+    /// As [`Machine::eval_text`], without evaluating: the value is a thunk.
+    ///
+    /// # Errors
+    /// When the text is no program.
+    pub fn suspend_text(
+        &mut self,
+        text: &[u8],
+        origin: Origin,
+        base_dir: &[u8],
+        scope: Option<Attrs>,
+    ) -> Result<Value, Error> {
+        let unit = self.load(text.into(), origin, AccessorId(0), base_dir, scope)?;
+        Ok(self.root_thunk(unit, scope))
     }
 
     /// The file that an import of a path reads: a directory's `default.nix`.
