@@ -41,3 +41,8 @@ pub use closure::Closure;
 pub use error::StoreError;
 pub use local::{LocalStore, StoreConfig};
 pub use store::{PathInfo, Store};
+
+/// The blocks of the page on embedding are programs that compile and hold.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/embedding.md")]
+pub mod embedding {}
