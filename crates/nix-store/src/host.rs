@@ -79,12 +79,24 @@ impl Default for StoreHostOptions {
     }
 }
 
+/// What others need to know of a derivation.
+#[derive(Debug)]
+pub struct Outline {
+    /// All that it refers to: input derivations and sources.
+    pub references: BTreeSet<StorePath>,
+    /// Names of its outputs.
+    pub outputs: BTreeSet<String>,
+}
+
 /// A host with a store.
 pub struct StoreHost {
     options: StoreHostOptions,
     store_dir: StoreDir,
-    /// Derivations made or read in this session.
-    derivations: RwLock<HashMap<StorePath, Arc<Derivation>>>,
+    /// Texts of the derivations made in this session and not written. Big evaluations make tens of thousands and look at few
+    /// of them again, so they are parsed when they are asked for.
+    texts: RwLock<HashMap<StorePath, Box<[u8]>>>,
+    /// Of those derivations that a closure was asked for.
+    outlines: RwLock<HashMap<StorePath, Arc<Outline>>>,
     modulo: ModuloCache,
     /// Facts about files, asked once a session.
     metadata: Mutex<HashMap<(NixPath, bool), Option<Metadata>>>,
@@ -107,7 +119,8 @@ impl StoreHost {
         StoreHost {
             options,
             store_dir,
-            derivations: RwLock::default(),
+            texts: RwLock::default(),
+            outlines: RwLock::default(),
             modulo: ModuloCache::default(),
             metadata: Mutex::default(),
             host_tools: crate::host_tools::HostTools::default(),
@@ -144,26 +157,49 @@ impl StoreHost {
         &self.modulo
     }
 
-    /// Keeps a derivation for later look-ups.
-    pub fn remember_derivation(&self, path: StorePath, drv: Arc<Derivation>) {
-        self.derivations.write().unwrap_or_else(|e| e.into_inner()).insert(path, drv);
+    /// Keeps the text of a derivation, as [`Derivation::write`] gives it, for later look-ups, unless the store
+    /// has it.
+    pub fn remember_derivation(&self, path: StorePath, text: Vec<u8>) {
+        if self.writes() {
+            return;
+        }
+        self.texts.write().unwrap_or_else(|e| e.into_inner()).insert(path, text.into());
     }
 
-    /// A derivation made in this session, or one of the store.
+    /// A derivation made in this session, or one of the store. Reads it anew each time.
     ///
     /// # Errors
     /// When neither has it, or the store fails.
     pub fn derivation(&self, path: &StorePath) -> Result<Arc<Derivation>, StoreError> {
-        let known = self.derivations.read().unwrap_or_else(|e| e.into_inner()).get(path).cloned();
-        if let Some(drv) = known {
-            return Ok(drv);
-        }
         let not_valid =
             || StoreError::NotValid { path: self.store_dir.display(path), needed_by: None };
-        let store = self.store().ok_or_else(not_valid)?;
-        let drv = store.read_derivation(path)?;
-        self.remember_derivation(path.clone(), drv.clone());
-        Ok(drv)
+        if let Some(text) = self.texts.read().unwrap_or_else(|e| e.into_inner()).get(path) {
+            let name = path.name().strip_suffix(".drv").ok_or_else(not_valid)?;
+            let drv = Derivation::parse(&self.store_dir, name, text).map_err(|e| {
+                StoreError::invalid(format!("derivation '{}': {e}", self.store_dir.display(path)))
+            })?;
+            return Ok(Arc::new(drv));
+        }
+        self.store().ok_or_else(not_valid)?.read_derivation(path)
+    }
+
+    /// What a derivation refers to, and its outputs. Read once a session.
+    ///
+    /// # Errors
+    /// As [`StoreHost::derivation`].
+    pub fn outline(&self, path: &StorePath) -> Result<Arc<Outline>, StoreError> {
+        let known = self.outlines.read().unwrap_or_else(|e| e.into_inner()).get(path).cloned();
+        if let Some(outline) = known {
+            return Ok(outline);
+        }
+        let drv = self.derivation(path)?;
+        let outline = Arc::new(Outline {
+            references: drv.references(),
+            outputs: drv.outputs.keys().cloned().collect(),
+        });
+        let mut outlines = self.outlines.write().unwrap_or_else(|e| e.into_inner());
+        outlines.insert(path.clone(), outline.clone());
+        Ok(outline)
     }
 
     /// Adds a tree, or computes its path.

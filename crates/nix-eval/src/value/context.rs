@@ -5,11 +5,14 @@
 //! a look-up.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex},
+    collections::BTreeSet,
+    hash::{BuildHasher, Hash},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
+use hashbrown::HashTable;
 use nix_formats::store_path::StorePath;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 /// What a string depends on.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -41,11 +44,22 @@ impl ContextId {
     }
 }
 
+/// Elements and sets by number. A set is a stretch of element numbers, ascending; big evaluations make a
+/// hundred thousand sets of a hundred elements, so neither is a collection of its own.
 #[derive(Default)]
 struct Table {
-    sets: Vec<Arc<BTreeSet<ContextElement>>>,
-    numbers: HashMap<Arc<BTreeSet<ContextElement>>, u32>,
-    unions: HashMap<(u32, u32), u32>,
+    elements: Vec<ContextElement>,
+    /// Numbers of elements, by the element.
+    element_numbers: HashTable<u32>,
+    /// The members of all sets, one set after the other.
+    members: Vec<u32>,
+    /// Where each set ends in `members`.
+    ends: Vec<usize>,
+    /// Numbers of sets, by their members.
+    numbers: HashTable<u32>,
+    unions: FxHashMap<(u32, u32), u32>,
+    /// Room for a set that is being made.
+    scratch: Vec<u32>,
 }
 
 /// All contexts of an evaluator.
@@ -53,30 +67,38 @@ pub struct Contexts(Mutex<Table>);
 
 impl Default for Contexts {
     fn default() -> Contexts {
-        let empty = Arc::new(BTreeSet::new());
         let mut table = Table::default();
-        table.numbers.insert(empty.clone(), 0);
-        table.sets.push(empty);
+        // The empty set is number 0.
+        table.number(&[]);
         Contexts(Mutex::new(table))
     }
 }
 
 impl Contexts {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
     /// The elements of a context, in order.
     pub fn get(&self, id: ContextId) -> Arc<BTreeSet<ContextElement>> {
-        let table = self.0.lock().unwrap_or_else(|e| e.into_inner());
-        table.sets[id.0 as usize].clone()
+        let table = self.table();
+        let members = table.set(id.0).iter();
+        Arc::new(members.map(|&n| table.elements[n as usize].clone()).collect())
     }
 
     /// The number of a context.
     pub fn intern(&self, elements: BTreeSet<ContextElement>) -> ContextId {
-        let mut table = self.0.lock().unwrap_or_else(|e| e.into_inner());
-        ContextId(table.number(elements))
+        let mut table = self.table();
+        let mut set: Vec<u32> = elements.into_iter().map(|e| table.element_number(e)).collect();
+        set.sort_unstable();
+        ContextId(table.number(&set))
     }
 
     /// The number of a context with one element.
     pub fn one(&self, element: ContextElement) -> ContextId {
-        self.intern(BTreeSet::from([element]))
+        let mut table = self.table();
+        let n = table.element_number(element);
+        ContextId(table.number(&[n]))
     }
 
     /// The context that has the elements of both.
@@ -93,28 +115,72 @@ impl Contexts {
 
     fn union_slow(&self, a: ContextId, b: ContextId) -> ContextId {
         let key = (a.0.min(b.0), a.0.max(b.0));
-        let mut table = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        let mut table = self.table();
         if let Some(&n) = table.unions.get(&key) {
             return ContextId(n);
         }
-        let (left, right) = (&table.sets[key.0 as usize], &table.sets[key.1 as usize]);
-        let joined = left.union(right).cloned().collect();
-        let n = table.number(joined);
+        let mut joined = std::mem::take(&mut table.scratch);
+        merge(table.set(key.0), table.set(key.1), &mut joined);
+        let n = table.number(&joined);
+        joined.clear();
+        table.scratch = joined;
         table.unions.insert(key, n);
         ContextId(n)
     }
 }
 
+/// Appends the members of two ascending sets to `out`, ascending, each once.
+fn merge(mut a: &[u32], mut b: &[u32], out: &mut Vec<u32>) {
+    while let ([x, rest_a @ ..], [y, rest_b @ ..]) = (a, b) {
+        out.push(*x.min(y));
+        if x <= y {
+            a = rest_a;
+        }
+        if y <= x {
+            b = rest_b;
+        }
+    }
+    out.extend_from_slice(a);
+    out.extend_from_slice(b);
+}
+
+fn hash_of(value: &(impl Hash + ?Sized)) -> u64 {
+    FxBuildHasher.hash_one(value)
+}
+
 impl Table {
-    fn number(&mut self, elements: BTreeSet<ContextElement>) -> u32 {
-        if let Some(&n) = self.numbers.get(&elements) {
+    fn set(&self, n: u32) -> &[u32] {
+        let n = n as usize;
+        let start = n.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.members[start..self.ends[n]]
+    }
+
+    fn element_number(&mut self, element: ContextElement) -> u32 {
+        let hash = hash_of(&element);
+        let elements = &self.elements;
+        if let Some(&n) = self.element_numbers.find(hash, |&n| elements[n as usize] == element) {
             return n;
         }
-        let n = self.sets.len() as u32;
+        let n = u32::try_from(elements.len()).expect("there are fewer elements than sets");
+        self.elements.push(element);
+        let elements = &self.elements;
+        self.element_numbers.insert_unique(hash, n, |&n| hash_of(&elements[n as usize]));
+        n
+    }
+
+    /// The number of a set, given by its members, ascending.
+    fn number(&mut self, set: &[u32]) -> u32 {
+        let hash = hash_of(set);
+        if let Some(&n) = self.numbers.find(hash, |&n| self.set(n) == set) {
+            return n;
+        }
+        let n = self.ends.len() as u32;
         assert!(n < 1 << 24, "an evaluation has fewer than 2^24 different string contexts");
-        let set = Arc::new(elements);
-        self.sets.push(set.clone());
-        self.numbers.insert(set, n);
+        self.members.extend_from_slice(set);
+        self.ends.push(self.members.len());
+        let mut numbers = std::mem::take(&mut self.numbers);
+        numbers.insert_unique(hash, n, |&n| hash_of(self.set(n)));
+        self.numbers = numbers;
         n
     }
 }
@@ -171,5 +237,20 @@ mod tests {
             contexts.intern(BTreeSet::from([element("b"), element("a")])),
             contexts.union(a, b)
         );
+    }
+
+    #[test]
+    fn unions_have_the_elements_of_both_in_order() {
+        let contexts = Contexts::default();
+        let names = ["d", "b", "c", "a", "e"];
+        let ids = names.map(|name| contexts.one(element(name)));
+        let left = ids[..3].iter().fold(ContextId::NONE, |all, &id| contexts.union(all, id));
+        let right = ids[2..].iter().fold(ContextId::NONE, |all, &id| contexts.union(all, id));
+        let all = contexts.union(left, right);
+        assert_eq!(*contexts.get(all), BTreeSet::from(names.map(element)));
+        assert_eq!(contexts.union(right, left), all);
+        assert_eq!(contexts.union(all, ids[0]), all);
+        assert_eq!(*contexts.get(left), BTreeSet::from(["b", "c", "d"].map(element)));
+        assert!(contexts.get(ContextId::NONE).is_empty());
     }
 }

@@ -150,14 +150,8 @@ fn add_input(
         ContextElement::DrvDeep(path) => {
             for path in closure(host, path)? {
                 if path.is_derivation() {
-                    let outputs = host
-                        .derivation(&path)
-                        .map_err(HostError::from)?
-                        .outputs
-                        .keys()
-                        .cloned()
-                        .collect();
-                    drv.input_drvs.insert(path.clone(), outputs);
+                    let outline = host.outline(&path).map_err(HostError::from)?;
+                    drv.input_drvs.insert(path.clone(), outline.outputs.clone());
                 }
                 drv.input_srcs.insert(path);
             }

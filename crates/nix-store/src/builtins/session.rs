@@ -1,6 +1,6 @@
 //! What the builtins of this folder ask of the host.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use nix_eval::{
     Error, error,
@@ -42,7 +42,7 @@ pub(super) fn instantiate(
     host: &StoreHost,
     mut drv: Derivation,
     cx: &HostCx,
-) -> Result<(StorePath, Arc<Derivation>), Error> {
+) -> Result<(StorePath, Derivation), Error> {
     let dir = host.store_dir();
     let mut load = |path: &StorePath| host.derivation(path).map_err(|e| e.to_string());
     fill_output_paths(&dir, &mut drv, host.modulo(), &mut load)
@@ -52,8 +52,7 @@ pub(super) fn instantiate(
     let path = host.add_text_to_store(&name, &text, &drv.references(), cx)?;
     remember(&dir, &path, &drv, host.modulo(), &mut load)
         .map_err(|e| error::argument(e.to_string()))?;
-    let drv = Arc::new(drv);
-    host.remember_derivation(path.clone(), drv.clone());
+    host.remember_derivation(path.clone(), text);
     Ok((path, drv))
 }
 
@@ -69,7 +68,7 @@ pub(super) fn closure(
     let mut work = vec![root.clone()];
     while let Some(path) = work.pop() {
         let references = if path.is_derivation() {
-            host.derivation(&path)?.references()
+            host.outline(&path)?.references.clone()
         } else {
             let info = match host.store() {
                 Some(store) => store.query_path_info(&path)?,
