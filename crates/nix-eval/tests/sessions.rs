@@ -160,6 +160,19 @@ fn memory_has_a_limit() {
 }
 
 #[test]
+fn walking_a_list_by_its_tail_takes_little_memory() {
+    let session = evaluator();
+    let text = "let sum = n: l: if l == [ ] then n else sum (n + builtins.head l) (builtins.tail l); \
+                l = builtins.genList (x: x) 5000; in [ (sum 0 l) (builtins.tail [ 1 2 3 4 5 6 ]) \
+                (builtins.tail (builtins.tail l) == builtins.genList (x: x + 2) 4998) ]";
+    let value = session.eval(text, "test", b"/").and_then(|v| v.show(Show::Deep)).unwrap();
+    assert_eq!(String::from_utf8_lossy(&value), "[ 12497500 [ 2 3 4 5 6 ] true ]");
+    // Copies of all tails would be 100 MB.
+    let bytes = session.stats().heap_bytes;
+    assert!(bytes < 8 << 20, "{bytes} bytes");
+}
+
+#[test]
 fn imports_are_evaluated_once_and_recorded() {
     let host = MemoryHost::new([("/w/default.nix", "{ a = 1 + 1; }")]);
     let host = Arc::new(Recording::new(host));

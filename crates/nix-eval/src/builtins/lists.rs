@@ -354,8 +354,8 @@ fn partition(m: &mut Machine, f: Value, list: Value) -> Result<Value, Error> {
 
 fn tail(m: &mut Machine, list: Value) -> Result<Value, Error> {
     let list = m.force_list(list, "the argument of 'builtins.tail'")?;
-    match list.as_slice().split_first() {
-        Some((_, rest)) => Ok(m.new_list(rest)),
-        None => Err(error::index("'builtins.tail' called on an empty list")),
+    if list.is_empty() {
+        return Err(error::index("'builtins.tail' called on an empty list"));
     }
+    Ok(m.list_end(list, 1))
 }

@@ -15,7 +15,7 @@ use crate::{
     symbol::{Symbol, Symbols},
     value::{
         Attrs, AttrsBuilder, BOX_EXTERNAL, BOX_FLOAT, BOX_INT, BOXED, ContextId, Contexts,
-        Function, List, NO_POSITION, PathRef, Shape, Str, Thunk, Value, View,
+        Function, List, NO_POSITION, PathRef, SHORT_LIST, Shape, Str, Thunk, Value, View,
     },
 };
 
@@ -218,6 +218,16 @@ impl Machine {
             cells.put(1 + i, item.0);
         }
         List(cells).value()
+    }
+
+    /// The elements of a list from number `start` on, which is at most its length; long ends share them.
+    pub fn list_end(&mut self, list: List, start: usize) -> Value {
+        let rest = &list.as_slice()[start..];
+        if rest.len() <= SHORT_LIST {
+            return self.new_list(rest);
+        }
+        let cells = self.words(2);
+        List::share(cells, list, start).value()
     }
 
     /// Room for a list of `n > 0` elements that the caller fills from word 1 on.

@@ -34,6 +34,7 @@ pub use self::{
 pub(crate) use self::{
     attrs::{NO_POSITION, Plans, Shapes},
     function::{BuiltinEntry, FUNCTION_KIND, LAMBDA, SEEN},
+    list::SHORT as SHORT_LIST,
     string::MAX_LENGTH as MAX_STRING,
     thunk::{Claim, State},
 };
