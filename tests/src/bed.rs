@@ -69,7 +69,7 @@ pub(crate) fn run(command: &mut Command) -> Result<Output, String> {
 /// The Debian package of a peer.
 fn peer_package(program: &str) -> Option<&'static str> {
     Some(match program.rsplit('/').next()? {
-        "nix-instantiate" | "nix-store" | "nix-build" | "nix-hash" => "nix-bin",
+        "nix-instantiate" | "nix-store" | "nix-build" | "nix-env" | "nix-hash" => "nix-bin",
         "docker" | "dockerd" => "docker.io",
         "docker-registry" => "docker-registry",
         "skopeo" => "skopeo",

@@ -97,7 +97,7 @@ fn instantiate(
 }
 
 /// All `.drv` files of a store, by name.
-fn drv_files(root: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
+pub(crate) fn drv_files(root: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
     let folder = root.join("nix/store");
     let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let mut files = BTreeMap::new();

@@ -6,11 +6,13 @@
 
 mod bed;
 mod drv;
+mod env;
 mod faults;
 mod goldens;
 mod http;
 mod images;
 mod instantiate;
+mod nixpkgs;
 mod programs;
 mod rebuilds;
 mod scratch;
@@ -33,11 +35,13 @@ pub fn run() -> ExitCode {
     goldens::collect(bed, &mut trials);
     drv::collect(bed, &mut trials);
     instantiate::collect(bed, &mut trials);
+    env::collect(bed, &mut trials);
     upstream::collect(bed, &mut trials);
     images::collect(bed, &mut trials);
     rebuilds::collect(bed, &mut trials);
     store::collect(bed, &mut trials);
     faults::collect(bed, &mut trials);
+    nixpkgs::collect(bed, &mut trials);
     let programs = match programs::collect(bed, &mut trials) {
         Ok(programs) => programs,
         Err(message) => {
