@@ -13,6 +13,7 @@ mod http;
 mod images;
 mod instantiate;
 mod nixpkgs;
+mod parsers;
 mod programs;
 mod rebuilds;
 mod scratch;
@@ -42,6 +43,7 @@ pub fn run() -> ExitCode {
     store::collect(bed, &mut trials);
     faults::collect(bed, &mut trials);
     nixpkgs::collect(bed, &mut trials);
+    parsers::collect(bed, &mut trials);
     let programs = match programs::collect(bed, &mut trials) {
         Ok(programs) => programs,
         Err(message) => {

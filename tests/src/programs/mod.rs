@@ -5,13 +5,13 @@
 //! `MINI_NIX_ORACLE` for another Nix than the installed one. A difference is made smaller and shown; those
 //! that are known stand in `tests/differences.tsv` with a reason.
 
-mod answer;
+pub(crate) mod answer;
 mod ast;
 mod differences;
-mod generate;
+pub(crate) mod generate;
 mod ours;
-mod peer;
-mod rng;
+pub(crate) mod peer;
+pub(crate) mod rng;
 mod shrink;
 mod texts;
 mod types;
@@ -216,7 +216,7 @@ fn check(programs: &Programs, table: &Table, mode: Mode, seeds: &[u64]) -> Resul
             Answer::Value(_) => count(&counts.values),
             _ => count(&counts.errors),
         };
-        if run.answer.agrees(theirs, mode, &peer.version) {
+        if run.answer.agrees(theirs, &peer.version) {
             continue;
         }
         if matches!(theirs, Answer::Crash(_)) && !matches!(run.answer, Answer::Crash(_)) {
@@ -225,7 +225,7 @@ fn check(programs: &Programs, table: &Table, mode: Mode, seeds: &[u64]) -> Resul
         }
         // In a batch the peer's order of attributes depends on programs before; alone it does not.
         let theirs = alone(&peer, &texts[n], mode)?;
-        if run.answer.agrees(&theirs, mode, &peer.version) {
+        if run.answer.agrees(&theirs, &peer.version) {
             continue;
         }
         if programs.differences.excuse(&peer.version, &run.answer, &theirs, &texts[n]) {
@@ -263,7 +263,7 @@ fn explain(
     };
     let mut differs = |e: &ast::Expr| match both(e) {
         Some((own, theirs)) => {
-            !own.agrees(&theirs, mode, &peer.version)
+            !own.agrees(&theirs, &peer.version)
                 && !matches!(theirs, Answer::Crash(_))
                 && !programs.differences.excuse(&peer.version, &own, &theirs, &ast::print(e))
         }

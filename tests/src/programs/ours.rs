@@ -104,7 +104,7 @@ fn show(m: &mut Machine, v: Value, mode: Mode) -> Result<Vec<u8>, Error> {
             m.force_deep(v)?;
             Ok(print::eval_form(m, v))
         }
-        Mode::Shallow => Ok(print::eval_form(m, v)),
+        Mode::Shallow | Mode::Parse => Ok(print::eval_form(m, v)),
         Mode::Json => {
             let mut text = Vec::new();
             to_json(m, v, true, &mut context, &mut text)?;

@@ -141,7 +141,7 @@ pub(crate) fn message(stderr: &str) -> String {
 /// The answers in what was printed: what stands before each mark.
 fn split(stdout: &[u8], mode: Mode) -> Vec<Vec<u8>> {
     let mark = match mode {
-        Mode::Strict | Mode::Shallow | Mode::Json => format!("\"{MARK}\""),
+        Mode::Strict | Mode::Shallow | Mode::Json | Mode::Parse => format!("\"{MARK}\""),
         Mode::Xml => format!(
             "<?xml version='1.0' encoding='utf-8'?>\n<expr>\n  <string value=\"{MARK}\" />\n</expr>\n"
         ),
@@ -153,10 +153,12 @@ fn split(stdout: &[u8], mode: Mode) -> Vec<Vec<u8>> {
             Mode::Xml => &rest[..at],
             // 2.8 writes no line break after JSON, others do; it belongs to the value before.
             Mode::Json => rest[..at].trim_ascii(),
-            Mode::Strict | Mode::Shallow => rest[..at].trim_ascii_start(),
+            Mode::Strict | Mode::Shallow | Mode::Parse => rest[..at].trim_ascii_start(),
         };
         let value = match mode {
-            Mode::Strict | Mode::Shallow => value.strip_suffix(b"\n").unwrap_or(value),
+            Mode::Strict | Mode::Shallow | Mode::Parse => {
+                value.strip_suffix(b"\n").unwrap_or(value)
+            }
             _ => value,
         };
         values.push(value.to_vec());
