@@ -24,6 +24,15 @@ const FILES: &[(&str, &str)] = &[
     ("bad.nix", "let x = "),
     ("dir/default.nix", "\"dir\""),
     (
+        "places.nix",
+        "let at = n: s: let p = builtins.unsafeGetAttrPos n s; in if p == null then null else p.column;\n\
+         s = { a = 1; b = 2; }; n = \"a\"; in [ (at \"a\" s) (at \"a\" (builtins.mapAttrs (k: v: v) s))\n\
+         (at \"a\" (builtins.intersectAttrs { a = 5; } s)) (at \"a\" (removeAttrs s [ \"b\" ]))\n\
+         (at \"a\" { ${n} = 1; }) (at \"a\" { x.${n} = 1; }.x) (at \"c\" { a.b = 1; a.c = 2; }.a)\n\
+         (at \"a\" (builtins.listToAttrs [ { name = n; value = 1; } ])) (at \"a\" (s // { c = 1; }))\n\
+         (at \"b\" (builtins.functionArgs ({ a, b ? 1 }: a))) (at \"a\" (builtins.groupBy (x: x) [ n ])) ]",
+    ),
+    (
         "drvs.nix",
         "rec { a = derivation { name = \"a\"; system = \"x\"; builder = \"/b\"; outputs = [ \"out\" \"dev\" ]; }; \
          b = derivation { name = \"b\"; system = \"x\"; builder = \"/b\"; x = a.dev; }; l = [ a b ]; \
@@ -51,6 +60,7 @@ const SAME: &[&str] = &[
     "--eval -E '[ map builtins.map ]'",
     "--eval -E '{ inherit (builtins) add; }'",
     "--eval -E 'let l = [ l ]; in l'",
+    "--eval --strict places.nix",
     // Attribute paths, and functions on the way.
     "--eval -A a",
     "--eval -A a -A b",
@@ -152,6 +162,8 @@ const LATER: &[(&str, i32, &str)] = &[
     ("--eval --json -A s", 0, "\"/p\"\n"),
     ("--eval --xml --json -E '[ ]'", 0, "[]\n"),
     ("--eval --json --raw -E '\"x\"'", 0, "x"),
+    ("--eval --abort-on-warn -E 'builtins.warn \"w\" 1'", 1, ""),
+    ("--eval -E 'builtins.warn \"w\" 1'", 0, "1\n"),
     ("--eval --raw -A b.c", 0, "x"),
     ("--eval --raw -A a", 1, ""),
     ("--eval --raw fn.nix -A n --arg-from-file n text", 0, "some text\n"),

@@ -76,29 +76,35 @@ fn unknown(word: &str) -> Failure {
     Failure::usage("mini-nix", format!("unknown command '{word}'{near}"))
 }
 
-/// Text for a terminal: control characters that came from names, files or builders do not reach it.
+/// Text as it is said: control characters that came from names, files or builders do not reach a terminal, and
+/// colours reach nothing else.
 pub(crate) fn printable(text: &str, is_terminal: bool) -> String {
-    if !is_terminal {
-        return text.to_owned();
-    }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        // Colours of our own reports are the one sequence that passes.
-        let colour = ["\x1b[31;1m", "\x1b[1m", "\x1b[34;1m", "\x1b[0m"];
-        if let Some(own) = colour.iter().find(|own| rest.starts_with(**own)) {
-            out.push_str(own);
-            rest = &rest[own.len()..];
+        // Colours are the one sequence that passes: reports have them, and texts of library authors.
+        if let Some(colour) = colour_at(rest) {
+            if is_terminal {
+                out.push_str(colour);
+            }
+            rest = &rest[colour.len()..];
             continue;
         }
         match c {
             '\n' | '\t' => out.push(c),
-            c if c.is_control() => out.push('\u{fffd}'),
+            c if c.is_control() && is_terminal => out.push('\u{fffd}'),
             c => out.push(c),
         }
         rest = &rest[c.len_utf8()..];
     }
     out
+}
+
+/// The sequence at the beginning of a text that chooses a colour or weight.
+fn colour_at(text: &str) -> Option<&str> {
+    let parameters = text.strip_prefix("\x1b[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    parameters[end..].starts_with('m').then(|| &text[..2 + end + 1])
 }
 
 #[cfg(test)]
@@ -112,5 +118,13 @@ mod tests {
             "a\u{fffd}]8;;x\u{fffd}b\n\x1b[1mc"
         );
         assert_eq!(printable("a\x1b]", false), "a\x1b]");
+    }
+
+    #[test]
+    fn colours_reach_terminals_only() {
+        let text = "\x1b[1;31mwarning:\x1b[0m old";
+        assert_eq!(printable(text, true), text);
+        assert_eq!(printable(text, false), "warning: old");
+        assert_eq!(printable("\x1b[2J", true), "\u{fffd}[2J");
     }
 }

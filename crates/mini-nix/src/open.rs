@@ -159,8 +159,9 @@ impl Session {
         options.lint_absolute_path_literals = lint(&settings, "lint-absolute-path-literals");
         options.lint_short_path_literals = lint(&settings, "lint-short-path-literals");
         options.use_nixlib = settings.bool("nixpkgs-fallback");
-        options.abort_on_warn = std::env::var("NIX_ABORT_ON_WARN")
-            .is_ok_and(|v| matches!(v.as_str(), "1" | "yes" | "true"));
+        options.abort_on_warn = settings.bool("abort-on-warn")
+            || std::env::var("NIX_ABORT_ON_WARN")
+                .is_ok_and(|v| matches!(v.as_str(), "1" | "yes" | "true"));
         options.limits.call_depth =
             settings.number("max-call-depth").try_into().unwrap_or(u32::MAX);
         if options.restrict_eval {

@@ -39,6 +39,7 @@ const fn row(name: &'static str, kind: Kind, default: &'static str, doc: &'stati
 /// Every setting that has an effect.
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
+    row("abort-on-warn", Kind::Bool, "false", "whether builtins.warn is an error"),
     row("allow-import-from-derivation", Kind::Bool, "true", "whether evaluation may build what it reads"),
     row("allowed-impure-host-deps", Kind::List, "/usr /lib /lib32 /lib64 /libx32 /bin /sbin /etc/alternatives /etc/ld.so.cache /etc/ld.so.conf /etc/ld.so.conf.d", "trees of the host that a build may ask for by '__impureHostDeps'"),
     row("allowed-uris", Kind::List, "", "addresses that restricted evaluation may fetch"),

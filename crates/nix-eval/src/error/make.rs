@@ -112,7 +112,13 @@ pub fn infinite_recursion() -> Error {
 #[cold]
 pub fn wrong_arguments(function: Option<&[u8]>, missing: &[&[u8]], unexpected: &[&[u8]]) -> Error {
     let list = |names: &[&[u8]]| {
-        let quoted: Vec<String> = names.iter().map(|n| format!("'{}'", text(n))).collect();
+        // A name that is no identifier is shown as it would be written.
+        let written = |name: &[u8]| {
+            let mut shown = Vec::new();
+            crate::value::print::attr_name(name, &mut shown);
+            text(&shown)
+        };
+        let quoted: Vec<String> = names.iter().map(|n| format!("'{}'", written(n))).collect();
         match quoted.split_last() {
             Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
             _ => quoted.concat(),

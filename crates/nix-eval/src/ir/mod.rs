@@ -263,7 +263,8 @@ pub struct SetLiteral {
     pub sources: Range,
     /// For `rec` sets with a static attribute `__overrides`: its position in `names`.
     pub overrides: Option<u32>,
-    /// Dynamic attributes: triples (strict node of the name, operand, spare) in `extra`, in source order.
+    /// Dynamic attributes: triples (strict node of the name, operand, offset of the definition in the text)
+    /// in `extra`, in source order.
     pub dynamic: Range,
     /// Inline cache: the literal's shape.
     pub cache: CacheId,

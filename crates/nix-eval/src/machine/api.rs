@@ -265,11 +265,13 @@ impl Machine {
         self.shared.empty_attrs()
     }
 
-    /// A set with the names of `like` and other values, in the order of its `iter`.
+    /// A set with the names of `like` and other values, in the order of its `iter`. Where the names were
+    /// written is not kept.
     pub fn attrs_like(&mut self, like: Attrs, values: &[Value]) -> Value {
         let shared = &*self.shared;
         let flat = like.flatten(&shared.shapes, &mut self.bump, &shared.heap);
-        Attrs::new(&mut self.bump, &shared.heap, flat.top_shape(), values).value()
+        let shape = flat.top_shape().without_positions(&mut self.bump, &shared.heap);
+        Attrs::new(&mut self.bump, &shared.heap, shape, values).value()
     }
 
     /// A set of those attributes of `attrs` whose names `keep` accepts, positions included.

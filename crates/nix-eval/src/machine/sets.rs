@@ -120,7 +120,9 @@ impl Machine {
                 return Err(error::duplicate_attr(name.bytes()).at_if_unknown(here));
             }
             let v = self.operand(frame, operand);
-            builder.push(symbol, v, Some(here));
+            let mut whole = here;
+            whole.span.start = triple[2];
+            builder.push(symbol, v, Some(whole));
         }
         if builder.is_empty() {
             return Ok(attrs.value());

@@ -48,10 +48,10 @@ impl Resolver<'_> {
                 .position(|attr| ast.names.symbol(attr.name) == names::OVERRIDES)
                 .map(|at| at as u32);
         }
-        for &Dynamic { name, value } in ast.dynamic_of(set) {
+        for &Dynamic { name, value, span } in ast.dynamic_of(set) {
             let name = self.strict(name)?;
             let value = self.operand(value, None)?;
-            self.words.extend_from_slice(&[name.0, value.0, 0]);
+            self.words.extend_from_slice(&[name.0, value.0, span.start]);
         }
         let dynamic = self.take_words(base);
         self.unbind(bindings);

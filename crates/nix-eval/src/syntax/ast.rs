@@ -139,6 +139,8 @@ pub(crate) struct Attr {
 pub(crate) struct Dynamic {
     pub(crate) name: Id,
     pub(crate) value: Id,
+    /// From the beginning of the attribute path to the end of this name.
+    pub(crate) span: Span,
 }
 
 /// A set literal or the bindings of a `let`, merged and checked.

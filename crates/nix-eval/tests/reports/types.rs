@@ -220,6 +220,16 @@ fn control_characters_are_shown_and_not_sent() {
         "#]],
     );
     check(
+        "throw \"${builtins.fromJSON ''\"\\u001b[1;31m\"''}red${builtins.fromJSON ''\"\\u001b[0m\"''} text\"\n",
+        expect![[r#"
+            error: red text
+               at /w/main.nix:1:1
+              1 | throw "${builtins.fromJSON ''"\u001b[1;31m"''}red${builtins.fromJSON ''"\u001b[0m"''} text"
+                | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+               while importing '/w/main.nix'
+        "#]],
+    );
+    check(
         "{ p = { \"a\u{1b}[31m\" = 1; }.\"b\u{1b}[0m\"; }\n",
         expect![[r#"
             error: attribute 'b\x1b[0m' missing

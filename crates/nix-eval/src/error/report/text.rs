@@ -53,6 +53,29 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// The text without the sequences that choose colours: authors of libraries put them into what they throw, and
+/// reports have their own.
+fn without_colors(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("\x1b[") {
+        let parameters = &rest[at + 2..];
+        let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';');
+        match end {
+            Some(end) if parameters[end..].starts_with('m') => {
+                out.push_str(&rest[..at]);
+                rest = &parameters[end + 1..];
+            }
+            _ => {
+                out.push_str(&rest[..at + 2]);
+                rest = parameters;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
 /// The steps as they are written in the language, such as `packages.web.flags[1]`.
 fn path_text(path: &[PathStep]) -> String {
     let mut text = String::new();
@@ -98,7 +121,10 @@ impl Report {
 
     fn write(&self, out: &mut String, style: Style, colors: &Colors) {
         let Colors { red, bold, plain, .. } = colors;
-        let message = printable(&self.message);
+        let message = match self.class {
+            "throw" | "abort" => printable(&without_colors(&self.message)),
+            _ => printable(&self.message),
+        };
         let _ = writeln!(out, "{red}{}:{plain} {bold}{message}{plain}", self.severity);
         match self.users_step() {
             // The place that the user wrote comes first, and that of the library in one line.
@@ -198,7 +224,7 @@ impl Report {
                 continue;
             }
             shown += 1;
-            let _ = write!(out, "   {}", printable(&step.text));
+            let _ = write!(out, "   {}", printable(&without_colors(&step.text)));
             if let Some(label) = &step.label {
                 let _ = write!(out, " ({})", printable(&label.place()));
             }

@@ -239,7 +239,7 @@ impl Parser<'_> {
                     at += 1;
                     let value = self.value_of(def)?;
                     let Value::Plain(value) = value else { unreachable!("inherit has names only") };
-                    dynamic.push((def.span.start, Dynamic { name, value }));
+                    dynamic.push((def.span.start, Dynamic { name, value, span: def.span }));
                 }
                 Head::Name(name) => {
                     // Dynamic definitions carry the symbol 0, which is also a real one.
@@ -253,7 +253,10 @@ impl Parser<'_> {
                                 let Value::Plain(value) = self.value_of(def)? else {
                                     unreachable!("inherit has names only")
                                 };
-                                dynamic.push((def.span.start, Dynamic { name, value }));
+                                dynamic.push((
+                                    def.span.start,
+                                    Dynamic { name, value, span: def.span },
+                                ));
                             }
                         }
                         end += 1;
@@ -333,7 +336,7 @@ impl Parser<'_> {
                 }
                 Part::Dynamic(name) => {
                     set.dynamic = (self.ast.dynamic.len() as u32, 1);
-                    self.ast.dynamic.push(Dynamic { name, value });
+                    self.ast.dynamic.push(Dynamic { name, value, span });
                 }
             }
             let index = self.ast.sets.len() as u32;
@@ -423,7 +426,7 @@ impl Parser<'_> {
             symbol: Symbol(0),
             tail: None,
             value: Value::Plain(dynamic.value),
-            span: self.ast.span(dynamic.name),
+            span: dynamic.span,
         });
         Draft {
             recursive: set.recursive,

@@ -4,7 +4,10 @@
 //! are built alike share one; larger ones belong to the set they were made for. Shapes lie in the heap
 //! and live as long as it.
 
-use std::{hash::Hasher, sync::Mutex};
+use std::{
+    hash::Hasher,
+    sync::{Mutex, atomic::Ordering},
+};
 
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
@@ -18,6 +21,8 @@ use crate::{
 /// Shapes with more names are not interned.
 const INTERN_LIMIT: usize = 64;
 const SHARED: u64 = 1;
+/// Words of a shape.
+const WORDS: usize = 5;
 
 /// Stands for an unknown place in a shape's list of places.
 pub(crate) const NO_POSITION: Location =
@@ -25,7 +30,8 @@ pub(crate) const NO_POSITION: Location =
 
 /// Which names a set has.
 ///
-/// Words: number of names; flags; address of the names; address of the places or 0.
+/// Words: number of names; flags; address of the names; address of the places or 0; address of the shape with
+/// these names and no places, or 0 while nobody asked for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape(Cells);
 
@@ -106,7 +112,7 @@ impl Shape {
     ) -> Shape {
         debug_assert!(names.is_sorted_by(|a, b| a < b));
         debug_assert!(positions.is_empty() || positions.len() == names.len());
-        let cells = bump.words(heap, 4);
+        let cells = bump.words(heap, WORDS);
         let table = bump.words(heap, names.len().div_ceil(2).max(1));
         for (i, pair) in names.chunks(2).enumerate() {
             let high = pair.get(1).map_or(0, |s| s.0 as u64);
@@ -123,6 +129,24 @@ impl Shape {
             table.put_bytes(0, raw);
             cells.put(3, table.address() as u64);
         }
+        Shape(cells)
+    }
+
+    /// The shape with these names and no places; the same one every time.
+    pub(crate) fn without_positions(self, bump: &mut Bump, heap: &Heap) -> Shape {
+        if self.0.word(3) == 0 {
+            return self;
+        }
+        let known = self.0.atomic(4).load(Ordering::Acquire);
+        if known != 0 {
+            return Shape::at(known as usize);
+        }
+        let cells = bump.words(heap, WORDS);
+        for word in 0..3 {
+            cells.put(word, self.0.word(word));
+        }
+        // Two threads may each make one; either will do.
+        self.0.atomic(4).store(cells.address() as u64, Ordering::Release);
         Shape(cells)
     }
 }
