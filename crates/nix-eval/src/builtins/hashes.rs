@@ -1,12 +1,12 @@
 //! Digests.
 
-use nix_formats::hash::{Hash, HashAlgo};
+use nix_formats::hash::{Hash, HashAlgo, Hasher};
 
 use crate::{
     builtins::{Builtin, Example, Run},
     error::{self, Error},
     machine::{Coerce, Machine},
-    value::{Attrs, ContextBuilder, ContextId, Value},
+    value::{Attrs, ContextBuilder, Value},
 };
 
 pub(super) const HASHES: &[Builtin] = &[
@@ -54,14 +54,24 @@ fn parse_algorithm(name: &str) -> Result<HashAlgo, Error> {
 fn hash_string(m: &mut Machine, kind: Value, s: Value) -> Result<Value, Error> {
     let algo = algorithm(m, kind, "the first argument of 'builtins.hashString'")?;
     let s = m.force_string(s, "the second argument of 'builtins.hashString'")?;
-    Ok(m.new_string(Hash::of(algo, s.bytes()).to_base16().as_bytes(), ContextId::NONE))
+    hash(m, algo, s.bytes())
+}
+
+/// The digest of bytes, in base 16.
+fn hash(m: &mut Machine, algo: HashAlgo, bytes: &[u8]) -> Result<Value, Error> {
+    let mut hasher = Hasher::new(algo);
+    for part in bytes.chunks(256 << 10) {
+        m.poll_now()?;
+        hasher.update(part);
+    }
+    Ok(m.new_text(&hasher.finish().to_base16()))
 }
 
 fn hash_file(m: &mut Machine, kind: Value, path: Value) -> Result<Value, Error> {
     let algo = algorithm(m, kind, "the first argument of 'builtins.hashFile'")?;
     let path = m.coerce_to_real_path(path)?;
     let text = m.read_file(&path)?;
-    Ok(m.new_string(Hash::of(algo, &text).to_base16().as_bytes(), ContextId::NONE))
+    hash(m, algo, &text)
 }
 
 fn convert_hash(m: &mut Machine, args: Value) -> Result<Value, Error> {

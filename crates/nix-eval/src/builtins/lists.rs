@@ -191,14 +191,8 @@ fn concat(m: &mut Machine, parts: &[List]) -> Result<Value, Error> {
     if let (Some(only), None) = (filled.next(), filled.next()) {
         return Ok(only.value());
     }
-    let n_items: u64 = parts.iter().map(|part| part.len() as u64).sum();
-    m.check_list_len(n_items)?;
-    let mut items = Vec::with_capacity(n_items as usize);
-    for part in parts {
-        m.poll()?;
-        items.extend_from_slice(part.as_slice());
-    }
-    Ok(m.new_list(&items))
+    let parts: Vec<&[Value]> = parts.iter().map(|part| part.as_slice()).collect();
+    m.new_long_list(&parts)
 }
 
 fn concat_map(m: &mut Machine, f: Value, list: Value) -> Result<Value, Error> {

@@ -140,7 +140,7 @@ fn concat_strings_sep(m: &mut Machine, separator: Value, list: Value) -> Result<
         out.extend_from_slice(s.bytes());
         m.check_string_len(out.len() as u64)?;
     }
-    Ok(m.new_string(&out, context.finish()))
+    m.new_long_string(&[&out], context.finish())
 }
 
 fn replace_strings(m: &mut Machine, from: Value, to: Value, s: Value) -> Result<Value, Error> {
@@ -213,7 +213,7 @@ fn replace_strings(m: &mut Machine, from: Value, to: Value, s: Value) -> Result<
         }
         at += n_bytes;
     }
-    Ok(m.new_string(&out, context.finish()))
+    m.new_long_string(&[&out], context.finish())
 }
 
 fn string_length(m: &mut Machine, v: Value) -> Result<Value, Error> {

@@ -26,7 +26,7 @@ pub(super) const XML: &[Builtin] = &[Builtin {
 fn write(m: &mut Machine, v: Value) -> Result<Value, Error> {
     let mut context = ContextBuilder::new();
     let out = to_xml(m, v, XmlOptions { force: true, locations: false }, &mut context)?;
-    Ok(m.new_string(&out, context.finish()))
+    m.new_long_string(&[&out], context.finish())
 }
 
 /// How much an XML text shows.

@@ -23,6 +23,9 @@ use crate::{
 /// ends within seconds.
 const TAIL_CALLS_PER_DEPTH: u64 = 1000;
 
+/// Bytes that are copied between two looks at limits and token.
+const PART_BYTES: usize = 512 << 10;
+
 /// Forcing, with a type. `what` names the value for the message, such as
 /// `the second argument of 'builtins.elem'`.
 impl Machine {
@@ -177,6 +180,50 @@ impl Machine {
     /// A string.
     pub fn new_string(&mut self, bytes: &[u8], context: ContextId) -> Value {
         Str::new(&mut self.bump, &self.shared.heap, bytes, context).value()
+    }
+
+    /// A string of these parts, which may be long: somebody may ask to stop while they are copied.
+    ///
+    /// # Errors
+    /// When the string would pass the limit, or a limit or the token says so.
+    pub fn new_long_string(&mut self, parts: &[&[u8]], context: ContextId) -> Result<Value, Error> {
+        let total = parts.iter().map(|part| part.len() as u64).sum::<u64>();
+        self.check_string_len(total)?;
+        let total = total as usize;
+        let cells = self.words(2 + total.div_ceil(8));
+        let mut at = 16;
+        for part in parts.iter().flat_map(|part| part.chunks(PART_BYTES)) {
+            if total > PART_BYTES {
+                self.poll_now()?;
+            }
+            cells.put_bytes(at, part);
+            at += part.len();
+        }
+        Ok(Str::in_cells(cells, total, context).value())
+    }
+
+    /// A list of the elements of these parts, which may be long.
+    ///
+    /// # Errors
+    /// When the list would pass the limit, or a limit or the token says so.
+    pub fn new_long_list(&mut self, parts: &[&[Value]]) -> Result<Value, Error> {
+        let n = parts.iter().map(|part| part.len() as u64).sum::<u64>();
+        self.check_list_len(n)?;
+        if n == 0 {
+            return Ok(Value::EMPTY_LIST);
+        }
+        let cells = self.new_list_cells(n as usize);
+        let mut at = 1;
+        for part in parts.iter().flat_map(|part| part.chunks(PART_BYTES / 8)) {
+            if n as usize > PART_BYTES / 8 {
+                self.poll_now()?;
+            }
+            for item in part {
+                cells.put(at, item.0);
+                at += 1;
+            }
+        }
+        Ok(List(cells).value())
     }
 
     /// A string without context.

@@ -8,6 +8,9 @@ use crate::{
     value::{AccessorId, Attrs, ContextBuilder, ContextId, Str, Value, View, canonicalise},
 };
 
+/// Strings of more bytes are put together in place.
+const LONG_BYTES: u64 = 16 << 10;
+
 impl Machine {
     /// `a + b + …`: typed by the first operand.
     #[inline(never)]
@@ -88,13 +91,22 @@ impl Machine {
             parts.put(i, s.value().0);
         }
         self.check_string_len(total)?;
-        let mut bytes = Vec::with_capacity(total as usize);
-        bytes.extend_from_slice(first.bytes());
-        for &part in parts.values(rest.len()) {
-            bytes.extend_from_slice(part.as_string().map_or(b"", |s| s.bytes()));
-        }
+        let context = context.finish();
+        let result = if total > LONG_BYTES {
+            let rest = parts.values(rest.len()).iter();
+            let rest = rest.map(|part| part.as_string().map_or(&b""[..], |s| s.bytes()));
+            let parts: Vec<&[u8]> = std::iter::once(first.bytes()).chain(rest).collect();
+            self.new_long_string(&parts, context)
+        } else {
+            let mut bytes = Vec::with_capacity(total as usize);
+            bytes.extend_from_slice(first.bytes());
+            for &part in parts.values(rest.len()) {
+                bytes.extend_from_slice(part.as_string().map_or(b"", |s| s.bytes()));
+            }
+            Ok(self.new_string(&bytes, context))
+        };
         self.stack.top = top;
-        Ok(self.new_string(&bytes, context.finish()))
+        result
     }
 
     /// Points at the operand that has no text or is no number, unless the error says where it is.

@@ -63,6 +63,11 @@ impl Str {
         Str(cells)
     }
 
+    /// The string whose bytes lie behind the two header words of `cells`, which has room for them.
+    pub(crate) fn in_cells(cells: Cells, len: usize, context: ContextId) -> Str {
+        Str::header(cells, len, context, cells.address() as u64 + 16)
+    }
+
     /// Copies bytes into a new string.
     pub(crate) fn new(bump: &mut Bump, heap: &Heap, bytes: &[u8], context: ContextId) -> Str {
         let cells = bump.words(heap, 2 + bytes.len().div_ceil(8));

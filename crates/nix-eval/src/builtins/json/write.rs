@@ -57,16 +57,19 @@ pub fn to_json(
             View::Float(x) => out.extend_from_slice(number::format_json(x).as_bytes()),
             View::String(s) => {
                 context.add(m.contexts(), s.context());
-                write_string(s.bytes(), out)?;
+                write_value(m, s.bytes(), out)?;
             }
             View::Path(_) => {
                 let text = m.coerce_to_string(v, Coerce::INTERPOLATE, context)?;
-                write_string(text.bytes(), out)?;
+                write_value(m, text.bytes(), out)?;
             }
             View::List(items) => {
                 out.push(b'[');
                 todo.push(Todo::Text(b"]"));
                 for (i, item) in items.iter().enumerate().rev() {
+                    if i % 4096 == 4095 {
+                        m.poll_now()?;
+                    }
                     todo.push(Todo::Value(item, depth + 1));
                     if i > 0 {
                         todo.push(Todo::Text(b","));
@@ -76,7 +79,7 @@ pub fn to_json(
             View::Attrs(attrs) => {
                 if let Some(f) = attrs.get(to_string) {
                     let text = text_of(m, f, v, context)?;
-                    write_string(&text, out)?;
+                    write_value(m, &text, out)?;
                 } else if let Some(path) = attrs.get(out_path) {
                     todo.push(Todo::Value(path, depth + 1));
                 } else {
@@ -126,14 +129,43 @@ fn text_of(
 /// # Errors
 /// When the bytes are not UTF-8.
 pub fn write_string(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-    if std::str::from_utf8(bytes).is_err() {
-        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]);
-        return Err(Error::new(
-            Class::Format,
-            format!("JSON strings are UTF-8, and this string is not: \"{shown}\""),
-        ));
+    check_text(bytes)?;
+    out.push(b'"');
+    write_escaped(bytes, out);
+    out.push(b'"');
+    Ok(())
+}
+
+/// As [`write_string`], for strings that may be long.
+fn write_value(m: &mut Machine, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    const PART: usize = 256 << 10;
+    if bytes.len() <= PART {
+        return write_string(bytes, out);
+    }
+    m.poll_now()?;
+    check_text(bytes)?;
+    m.check_string_len((out.len() + bytes.len()) as u64)?;
+    out.push(b'"');
+    for part in bytes.chunks(PART) {
+        m.poll_now()?;
+        write_escaped(part, out);
     }
     out.push(b'"');
+    Ok(())
+}
+
+fn check_text(bytes: &[u8]) -> Result<(), Error> {
+    if std::str::from_utf8(bytes).is_ok() {
+        return Ok(());
+    }
+    let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]);
+    Err(Error::new(
+        Class::Format,
+        format!("JSON strings are UTF-8, and this string is not: \"{shown}\""),
+    ))
+}
+
+fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
     let mut plain = 0;
     for (i, &byte) in bytes.iter().enumerate() {
         let escape: &[u8] = match byte {
@@ -156,6 +188,4 @@ pub fn write_string(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         plain = i + 1;
     }
     out.extend_from_slice(&bytes[plain..]);
-    out.push(b'"');
-    Ok(())
 }

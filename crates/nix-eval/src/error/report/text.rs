@@ -20,6 +20,9 @@ pub struct Style {
 const MAX_EXCERPTS: usize = 3;
 /// Steps of the trace shown at most, unless every step is asked for.
 const MAX_STEPS: usize = 6;
+/// Lines of a message shown at most, and bytes.
+const MAX_LINES: usize = 60;
+const MAX_BYTES: usize = 64 << 10;
 /// Members of a cycle shown at most.
 const MAX_CYCLE: usize = 8;
 
@@ -76,6 +79,27 @@ fn without_colors(text: &str) -> String {
     out
 }
 
+/// A printable text of at most so many lines and bytes, unless everything is asked for.
+fn shortened(text: &str, style: Style) -> String {
+    if style.full_trace || (text.len() <= MAX_BYTES && text.lines().count() <= MAX_LINES) {
+        return printable(text);
+    }
+    let mut end = 0;
+    for line in text.split_inclusive('\n').take(MAX_LINES) {
+        end += line.len();
+        if end > MAX_BYTES {
+            break;
+        }
+    }
+    let mut end = end.min(MAX_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let (shown, rest) = text.split_at(end);
+    let n_lines = rest.lines().count();
+    format!("{}\n   ... {n_lines} more lines (--show-trace)", printable(shown.trim_end()))
+}
+
 /// The steps as they are written in the language, such as `packages.web.flags[1]`.
 fn path_text(path: &[PathStep]) -> String {
     let mut text = String::new();
@@ -122,8 +146,8 @@ impl Report {
     fn write(&self, out: &mut String, style: Style, colors: &Colors) {
         let Colors { red, bold, plain, .. } = colors;
         let message = match self.class {
-            "throw" | "abort" => printable(&without_colors(&self.message)),
-            _ => printable(&self.message),
+            "throw" | "abort" => shortened(&without_colors(&self.message), style),
+            _ => shortened(&self.message, style),
         };
         let _ = writeln!(out, "{red}{}:{plain} {bold}{message}{plain}", self.severity);
         match self.users_step() {
@@ -159,10 +183,10 @@ impl Report {
         self.write_cycle(out);
         self.write_trace(out, style);
         for note in &self.notes {
-            let _ = writeln!(out, "   note: {}", printable(note));
+            let _ = writeln!(out, "   note: {}", shortened(note, style));
         }
         for help in &self.help {
-            let _ = writeln!(out, "   help: {}", printable(&help.text));
+            let _ = writeln!(out, "   help: {}", shortened(&help.text, style));
         }
     }
 
@@ -224,7 +248,7 @@ impl Report {
                 continue;
             }
             shown += 1;
-            let _ = write!(out, "   {}", printable(&without_colors(&step.text)));
+            let _ = write!(out, "   {}", shortened(&without_colors(&step.text), style));
             if let Some(label) = &step.label {
                 let _ = write!(out, " ({})", printable(&label.place()));
             }
