@@ -175,10 +175,15 @@ fn replace_strings(m: &mut Machine, from: Value, to: Value, s: Value) -> Result<
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
     loop {
-        let plain = text[at..].iter().position(|&b| begins[usize::from(b)]);
-        let skipped = plain.unwrap_or(text.len() - at);
-        out.extend_from_slice(&text[at..at + skipped]);
+        let window = &text[at..text.len().min(at + (256 << 10))];
+        let plain = window.iter().position(|&b| begins[usize::from(b)]);
+        let skipped = plain.unwrap_or(window.len());
+        out.extend_from_slice(&window[..skipped]);
         at += skipped;
+        if plain.is_none() && at < text.len() {
+            m.poll_now()?;
+            continue;
+        }
         if at == text.len() && !fits_at_end {
             break;
         }

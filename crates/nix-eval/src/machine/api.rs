@@ -246,8 +246,22 @@ impl Machine {
         right: &[u8],
         context: ContextId,
     ) -> Result<Value, Error> {
-        self.check_string_len(left.len() as u64 + right.len() as u64)?;
-        Ok(left.append(&mut self.bump, &self.shared.heap, right, context).value())
+        let total = left.len() + right.len();
+        self.check_string_len(total as u64)?;
+        let (bump, heap) = (&mut self.bump, &self.shared.heap);
+        let (s, at, is_new) = left.append_room(bump, heap, right.len(), context);
+        let parts = [(16, if is_new { left.bytes() } else { b"" }), (16 + left.len(), right)];
+        for (start, part) in parts {
+            if part.len() <= PART_BYTES {
+                at.put_bytes(start, part);
+                continue;
+            }
+            for (i, piece) in part.chunks(PART_BYTES).enumerate() {
+                self.poll_now()?;
+                at.put_bytes(start + i * PART_BYTES, piece);
+            }
+        }
+        Ok(s.value())
     }
 
     /// A path in the host's file system (accessor 0) or an embedded tree; `text` must be canonical.

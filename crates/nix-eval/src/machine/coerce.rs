@@ -141,6 +141,9 @@ impl Machine {
                 continue;
             };
             for (i, &item) in items.as_slice().iter().enumerate().rev() {
+                if i % 4096 == 4095 {
+                    self.poll_now()?;
+                }
                 if i + 1 < items.len() {
                     todo.push(Todo::SpaceAfter(item));
                 }
@@ -148,7 +151,8 @@ impl Machine {
             }
         }
         context.add(&self.shared.contexts, own.finish());
-        Ok(self.make_str(&out, own.finish()))
+        let v = self.new_long_string(&[&out], own.finish())?;
+        Ok(v.as_string().expect("a string was made"))
     }
 
     /// The text of a path as programs see it.

@@ -208,6 +208,12 @@ impl Machine {
         if last.as_list().is_some_and(|l| l.len() == total) {
             return Ok(last);
         }
+        if total as u64 > LONG_BYTES {
+            let lists = lists.values(words.len()).iter();
+            let parts: Vec<&[Value]> =
+                lists.filter_map(|list| list.as_list()).map(|list| list.as_slice()).collect();
+            return self.new_long_list(&parts);
+        }
         self.check_list_len(total as u64)?;
         let cells = self.new_list_cells(total);
         let mut at = 1;

@@ -94,16 +94,17 @@ impl Str {
         Str::header(cells, len, context, address)
     }
 
-    /// `self` followed by `right`.
-    pub(crate) fn append(
+    /// Room for `self` followed by `n_right` bytes: the new string, where its bytes begin less 16, and whether
+    /// those of `self` have to be put there too. The caller fills it before anybody sees the string.
+    pub(crate) fn append_room(
         self,
         bump: &mut Bump,
         heap: &Heap,
-        right: &[u8],
+        n_right: usize,
         context: ContextId,
-    ) -> Str {
-        let left = self.bytes();
-        let len = left.len() + right.len();
+    ) -> (Str, Cells, bool) {
+        let n_left = self.len();
+        let len = n_left + n_right;
         let address = self.0.word(1);
         if address & GROWABLE != 0 {
             let bytes = (address & !GROWABLE) as usize;
@@ -114,31 +115,27 @@ impl Str {
                 && buffer
                     .atomic(0)
                     .compare_exchange(
-                        left.len() as u64,
+                        n_left as u64,
                         len as u64,
                         Ordering::AcqRel,
                         Ordering::Relaxed,
                     )
                     .is_ok();
             if grown {
-                buffer.put_bytes(16 + left.len(), right);
                 let cells = bump.words(heap, 2);
-                return Str::header(cells, len, context, address);
+                return (Str::header(cells, len, context, address), buffer, false);
             }
         }
         if len < 256 {
             let cells = bump.words(heap, 2 + len.div_ceil(8));
-            cells.put_bytes(16, left);
-            cells.put_bytes(16 + left.len(), right);
-            return Str::header(cells, len, context, cells.address() as u64 + 16);
+            return (Str::in_cells(cells, len, context), cells, true);
         }
         let room = (len + len / 2).min(len + (64 << 20)).next_multiple_of(8);
         let buffer = bump.words(heap, 2 + room / 8);
         buffer.put(0, len as u64);
         buffer.put(1, room as u64);
-        buffer.put_bytes(16, left);
-        buffer.put_bytes(16 + left.len(), right);
         let cells = bump.words(heap, 2);
-        Str::header(cells, len, context, (buffer.address() as u64 + 16) | GROWABLE)
+        let address = (buffer.address() as u64 + 16) | GROWABLE;
+        (Str::header(cells, len, context, address), buffer, true)
     }
 }
