@@ -205,11 +205,13 @@ fn system(bed: Bed, tree: &Path) -> Result<(), String> {
 fn closures(bed: Bed, tree: &Path) -> Result<(), String> {
     let (_scratch, root) = scratch()?;
     let [mut ours, _] = both(bed, "env", &root);
-    ours.args(["-qaP", "--no-name", "-f"]).arg(tree);
+    // Packages that cannot be instantiated are not listed when derivations are asked for.
+    ours.env("NIX_REMOTE", "dummy://").args(["-qaP", "--no-name", "--drv-path", "-f"]).arg(tree);
     arguments(&mut ours);
     let all = stdout(&mut ours)?;
-    let with_version = |path: &&str| !WITH_VERSION.contains(path);
-    let chosen: Vec<&str> = all.lines().filter(with_version).step_by(EVERY).collect();
+    let paths = all.lines().filter_map(|line| line.split(' ').next());
+    let same_everywhere = paths.filter(|path| !WITH_VERSION.contains(path));
+    let chosen: Vec<&str> = same_everywhere.step_by(EVERY).collect();
     let mut n = 0;
     for batch in chosen.chunks(BATCH) {
         n = instantiate(bed, &root, &|command| {

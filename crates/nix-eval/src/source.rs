@@ -89,12 +89,38 @@ impl SourceMap {
         }
     }
 
-    /// Line and column of a byte, both from 1; columns count bytes, as C++ Nix does.
+    /// Line and column of a byte, both from 1; columns count bytes, as C++ Nix does. A lone carriage return
+    /// ends a line as well.
     pub fn line_column(&self, file: FileId, offset: u32) -> (u32, u32) {
         let Some(source) = self.get(file) else { return (1, 1) };
-        let before = &source.text[..(offset as usize).min(source.text.len())];
-        let line = before.iter().filter(|&&b| b == b'\n').count() as u32 + 1;
-        let start = before.iter().rposition(|&b| b == b'\n').map_or(0, |p| p + 1);
-        (line, (before.len() - start) as u32 + 1)
+        let offset = (offset as usize).min(source.text.len());
+        let (mut line, mut start) = (1, 0);
+        for at in memchr::memchr2_iter(b'\n', b'\r', &source.text[..offset]) {
+            // Of a pair the line feed counts.
+            if source.text[at] == b'\r' && source.text.get(at + 1) == Some(&b'\n') {
+                continue;
+            }
+            line += 1;
+            start = at + 1;
+        }
+        (line, (offset - start) as u32 + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_feeds_carriage_returns_and_pairs_end_lines() {
+        let map = SourceMap::default();
+        let text = b"a\r b\r\n c\n\r\r\nd";
+        let file = map.add(Source { origin: Origin::Text("t".into()), text: text[..].into() });
+        let places = [(b'a', (1, 1)), (b'b', (2, 2)), (b'c', (3, 2)), (b'd', (6, 1))];
+        for (letter, expected) in places {
+            let at = text.iter().position(|&b| b == letter).expect("is there");
+            assert_eq!(map.line_column(file, at as u32), expected, "{}", letter as char);
+        }
+        assert_eq!(map.line_column(file, 1000), (6, 2));
     }
 }
