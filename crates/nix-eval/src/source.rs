@@ -79,6 +79,13 @@ impl SourceMap {
         self.sources.read().unwrap_or_else(|e| e.into_inner()).get(file.0 as usize).cloned()
     }
 
+    /// The bytes of a place; none if the source is not there.
+    pub fn text(&self, location: Location) -> Vec<u8> {
+        let Some(source) = self.get(location.file) else { return Vec::new() };
+        let (start, end) = (location.span.start as usize, location.span.end as usize);
+        source.text.get(start..end).unwrap_or_default().to_vec()
+    }
+
     /// `file:line:column` of a place.
     pub fn describe(&self, location: Location) -> String {
         let Some(source) = self.get(location.file) else { return "«unknown»".to_owned() };

@@ -88,9 +88,9 @@ fn an_editor_gets_its_diagnostics() {
     check(
         diagnostics::run,
         expect![[r#"
-        {"code":"parse.1","data":[],"message":"expected ';' after this value","range":{"end":{"character":0,"line":3},"start":{"character":11,"line":2}},"relatedInformation":[{"location":{"range":{"end":{"character":6,"line":3},"start":{"character":2,"line":3}},"uri":"file:///w/site.nix"},"message":"the next binding begins here"}],"severity":1,"source":"nix"}
-        {"code":"missing-attr.1","data":[{"edits":[],"text":"did you mean 'concat'?"}],"message":"attribute 'concatt' missing","range":{"end":{"character":29,"line":2},"start":{"character":22,"line":2}},"relatedInformation":[{"location":{"range":{"end":{"character":8,"line":0},"start":{"character":2,"line":0}},"uri":"file:///w/lib.nix"},"message":"this is there"}],"severity":1,"source":"nix"}
-        no mistakes
-    "#]],
+            {"code":"parse.1","data":[],"message":"expected ';' after this value","range":{"end":{"character":0,"line":3},"start":{"character":11,"line":2}},"relatedInformation":[{"location":{"range":{"end":{"character":6,"line":3},"start":{"character":2,"line":3}},"uri":"file:///w/site.nix"},"message":"the next binding begins here"}],"severity":1,"source":"nix"}
+            {"code":"missing-attr.1","data":[{"edits":[{"bytes":[33,40],"file":"/w/site.nix","new":"concat","sure":false}],"text":"did you mean 'concat'?"}],"message":"attribute 'concatt' missing","range":{"end":{"character":29,"line":2},"start":{"character":22,"line":2}},"relatedInformation":[{"location":{"range":{"end":{"character":8,"line":0},"start":{"character":2,"line":0}},"uri":"file:///w/lib.nix"},"message":"this is there"}],"severity":1,"source":"nix"}
+            no mistakes
+        "#]],
     );
 }

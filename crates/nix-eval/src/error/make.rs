@@ -83,6 +83,7 @@ pub fn missing_attr(symbols: &Symbols, name: Symbol, attrs: Attrs) -> Error {
     let names = attrs.names();
     let near = suggest::nearest(wanted, names.iter().map(|&n| symbols.name(n)));
     let Some(question) = suggest::question(&near) else { return error };
+    let error = error.instead(wanted, &near.first().map(|name| text(name)).unwrap_or_default());
     let first = near.first().and_then(|name| symbols.lookup(name));
     match first.and_then(|name| attrs.position(name)) {
         Some(place) => error.label(place, "this is there").hint(question),

@@ -165,6 +165,9 @@ pub struct Mistake {
     pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     /// Which limit was passed, and its value.
     pub limit: Option<(LimitKind, u64)>,
+    /// A text that may be meant, and what it is to replace: part of the first remedy, where the primary place
+    /// reads like that.
+    pub instead: Option<(Vec<u8>, String)>,
     /// Other mistakes that were seen at the same time.
     pub further: Vec<Mistake>,
     /// What needs what, for a value that needs itself.
@@ -245,6 +248,7 @@ impl Error {
             notes: Vec::new(),
             source: None,
             limit: None,
+            instead: None,
             further: Vec::new(),
             cycle: Mutex::default(),
             failure: OnceLock::new(),
@@ -390,6 +394,12 @@ impl Error {
             frame.site = Some(location);
         }
         self
+    }
+
+    /// Says which text may be meant in place of `old`.
+    #[must_use]
+    pub(crate) fn instead(self, old: &[u8], new: &str) -> Error {
+        self.edit(|m| m.instead = Some((old.to_vec(), new.to_owned())))
     }
 
     /// Adds a mistake that was seen at the same time.

@@ -528,9 +528,7 @@ impl Machine {
     /// The text of a place.
     #[cold]
     pub(crate) fn source_text(&self, location: Location) -> Vec<u8> {
-        let Some(source) = self.shared.sources.get(location.file) else { return Vec::new() };
-        let (start, end) = (location.span.start as usize, location.span.end as usize);
-        source.text.get(start..end).unwrap_or_default().to_vec()
+        self.shared.sources.text(location)
     }
 }
 

@@ -179,12 +179,18 @@ impl Machine {
         for further in e.further {
             error = error.and(self.syntax_error(file, further));
         }
+        if let (Some(new), SyntaxErrorKind::Undefined(name)) = (&e.replacement, e.kind) {
+            error = error.instead(self.symbols().name(name), new);
+        }
         match (e.help, e.kind) {
             (Some(help), _) => error.hint(help),
             (None, SyntaxErrorKind::Undefined(name)) => {
                 let near = self.shared.engine.names_near(name);
                 match error::suggest::question(&near) {
-                    Some(question) => error.hint(question),
+                    Some(question) => {
+                        let new = String::from_utf8_lossy(near[0]).into_owned();
+                        error.instead(self.symbols().name(name), &new).hint(question)
+                    }
                     None => error,
                 }
             }

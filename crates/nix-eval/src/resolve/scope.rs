@@ -222,6 +222,7 @@ impl Resolver<'_> {
             && self.bindings.iter().any(|b| text_of(b.name) == left.as_bytes())
         {
             error.help = Some(format!("'{text}' is one name; write '{left} - {right}'").into());
+            error.replacement = Some(format!("{left} - {right}").into());
             return;
         }
         // An attribute of a set that has a name in scope.
@@ -237,6 +238,7 @@ impl Resolver<'_> {
                 let set = shown(set.name);
                 error.others.push((member.span, format!("'{set}' has an attribute of this name")));
                 error.help = Some(format!("write '{set}.{text}'").into());
+                error.replacement = Some(format!("{set}.{text}").into());
                 return;
             }
         }
@@ -244,8 +246,10 @@ impl Resolver<'_> {
         let near = suggest::nearest(text.as_bytes(), in_scope);
         if let Some(question) = suggest::question(&near) {
             error.help = Some(question.into());
+            error.replacement = near.first().map(|name| String::from_utf8_lossy(name).into());
         } else if (self.options.builtins)(self.ast.names.symbol(name)).is_some() {
             error.help = Some(format!("write 'builtins.{text}'").into());
+            error.replacement = Some(format!("builtins.{text}").into());
         }
     }
 

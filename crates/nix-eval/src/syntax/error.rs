@@ -36,6 +36,8 @@ pub struct SyntaxError {
     pub others: Vec<(Span, String)>,
     /// What to do about it, if we know.
     pub help: Option<Box<str>>,
+    /// What may have been meant, to be put in place of `span`.
+    pub replacement: Option<Box<str>>,
     /// Further mistakes of the same reading, such as more unbound names; they have no `further` of their own.
     pub further: Vec<SyntaxError>,
 }
@@ -51,6 +53,7 @@ impl SyntaxError {
             label: Box::default(),
             others: Vec::new(),
             help: None,
+            replacement: None,
             further: Vec::new(),
         }
     }

@@ -171,3 +171,22 @@ fn a_file_that_is_not_there() {
         "#]],
     );
 }
+
+#[test]
+fn what_may_be_meant_is_an_edit_that_tools_can_make() {
+    for (text, fixed) in [
+        ("let version = 1; in { v = verison; }\n", "let version = 1; in { v = version; }\n"),
+        ("{ a = attrNames { }; }\n", "{ a = builtins.attrNames { }; }\n"),
+        ("let p = { b = 1; }; in { v = b; }\n", "let p = { b = 1; }; in { v = p.b; }\n"),
+        ("let a = 2; in { v = a-1; }\n", "let a = 2; in { v = a - 1; }\n"),
+        ("{ v = { port = 1; }.prot; }\n", "{ v = { port = 1; }.port; }\n"),
+        ("{ v = toSring 1; }\n", "{ v = toString 1; }\n"),
+    ] {
+        let report = crate::failure(text, &[]).report();
+        let edit = report.help[0].edits.first().unwrap_or_else(|| panic!("{text}: no edit"));
+        let [start, end] = edit.bytes.map(|n| n as usize);
+        let edited = format!("{}{}{}", &text[..start], edit.new, &text[end..]);
+        assert_eq!(edited, fixed, "{text}");
+        assert_eq!(edit.file, "/w/main.nix");
+    }
+}

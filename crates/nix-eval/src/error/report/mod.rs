@@ -107,6 +107,15 @@ impl Report {
             text: frame.text.clone(),
             label: frame.site.or(frame.location).and_then(|l| label(l, "", false)),
         };
+        let mut help = mistake.helps.clone();
+        if let (Some(sources), Some((place, _)), Some((old, new)), Some(help)) =
+            (sources, &mistake.primary, &mistake.instead, help.first_mut())
+            && sources.text(*place) == *old
+            && let Some(label) = label(*place, "", true)
+        {
+            let (file, bytes) = (label.file, label.bytes);
+            help.edits.push(Edit { file, bytes, new: new.clone(), sure: false });
+        }
         Report {
             severity: "error",
             class: mistake.class.name(),
@@ -115,7 +124,7 @@ impl Report {
             labels: primary.chain(others).collect(),
             path: Vec::new(),
             cycle: mistake.cycle().iter().filter_map(|l| label(*l, "", false)).collect(),
-            help: mistake.helps.clone(),
+            help,
             trace: frames.iter().map(frame).collect(),
             notes: mistake.notes.clone(),
             folded,
