@@ -23,6 +23,10 @@ const FILES: &[(&str, &str)] = &[
     ("text", "some text\n"),
     ("bad.nix", "let x = "),
     ("dir/default.nix", "\"dir\""),
+    ("dir/inner.nix", "[ (import ./.) ./. ]"),
+    ("overlays/overlay.nix", "import ../lib"),
+    ("lib/default.nix", "\"where the link leads\""),
+    ("foo/lib/default.nix", "\"where the link is\""),
     (
         "places.nix",
         "let at = n: s: let p = builtins.unsafeGetAttrPos n s; in if p == null then null else p.column;\n\
@@ -43,6 +47,10 @@ const FILES: &[(&str, &str)] = &[
         "{ x, y ? 2 }: derivation { name = \"f-${x}-${toString y}\"; system = \"x\"; builder = \"/b\"; }",
     ),
 ];
+
+/// Links of that folder: where they are, where they lead.
+const LINKS: &[(&str, &str)] =
+    &[("foo/overlays", "../overlays"), ("inner.nix", "dir/inner.nix"), ("dirs", "dir")];
 
 /// Words of a call, as a shell would part them without substitutions.
 const SAME: &[&str] = &[
@@ -106,6 +114,9 @@ const SAME: &[&str] = &[
     "--eval '<foo>' -I foo=a.nix",
     "--eval '<foo/default.nix>' -I foo=dir",
     "--eval '<dir>' -I .",
+    "--eval foo/overlays/overlay.nix",
+    "--eval --strict inner.nix",
+    "--eval --strict -E 'map import [ ./inner.nix ./dirs ./dirs/inner.nix ]'",
     "--find-file foo -I foo=a.nix",
     "--find-file foo/default.nix dir -I foo=dir -I .",
     "--find-file nosuch",
@@ -292,6 +303,9 @@ impl Folder {
             let folder = file.parent().unwrap_or(&work);
             std::fs::create_dir_all(folder).map_err(|e| e.to_string())?;
             std::fs::write(&file, text).map_err(|e| e.to_string())?;
+        }
+        for (link, target) in LINKS {
+            std::os::unix::fs::symlink(target, work.join(link)).map_err(|e| e.to_string())?;
         }
         std::fs::create_dir_all(self.root().join("conf")).map_err(|e| e.to_string())
     }

@@ -13,6 +13,7 @@ mod http;
 mod images;
 mod instantiate;
 mod nixpkgs;
+mod nixpkgs_lib;
 mod parsers;
 mod programs;
 mod rebuilds;
@@ -37,6 +38,7 @@ pub fn run() -> ExitCode {
     drv::collect(bed, &mut trials);
     instantiate::collect(bed, &mut trials);
     env::collect(bed, &mut trials);
+    nixpkgs_lib::collect(bed, &mut trials);
     upstream::collect(bed, &mut trials);
     images::collect(bed, &mut trials);
     rebuilds::collect(bed, &mut trials);

@@ -103,6 +103,56 @@ fn depth_ends_in_an_error_and_tail_calls_do_not_count() {
 }
 
 #[test]
+fn endless_tail_calls_end_at_a_multiple_of_the_depth() {
+    let session = evaluator();
+    let mut limits = Limits::default();
+    limits.call_depth = 100;
+    session.set_limits(limits);
+    let limit = "error: stack overflow; max-call-depth exceeded (the limit is 100)";
+    assert_eq!(show(&session, "(x: x x) (x: x x)"), limit);
+    assert_eq!(show(&session, "let f = n: if n == 0 then 0 else f (n - 1); in f 90000"), "0");
+}
+
+#[test]
+fn data_nested_deeper_than_calls_may_be_ends_what_walks_over_it() {
+    let session = evaluator();
+    let deep = |n: u32, e: &str| {
+        let list = format!(
+            "builtins.foldl' (t: h: {{ inherit h t; }}) null (builtins.genList (x: x) {n})"
+        );
+        show(&session, &format!("let a = {list}; b = {list}; in {e}"))
+    };
+    let limit = "error: stack overflow; max-call-depth exceeded (the limit is 10000)";
+    let walks = ["builtins.deepSeq a 1 == 1", "a == b", "builtins.toJSON a != \"\""];
+    for e in walks {
+        assert_eq!(deep(9_900, e), "true", "{e}");
+        assert_eq!(deep(10_100, e), limit, "{e}");
+    }
+}
+
+#[test]
+fn functions_that_nobody_asked_for_show_as_thunks_do() {
+    let session = evaluator();
+    let shown = |text: &str| {
+        let value = session.eval(text, "test", b"/").expect("it evaluates");
+        String::from_utf8(value.show(Show::Shallow).expect("it prints")).expect("UTF-8")
+    };
+    assert_eq!(shown("[ (x: x) builtins.add map ]"), "[ <CODE> <CODE> <PRIMOP> ]");
+    assert_eq!(shown("let f = x: x; in builtins.seq (f 1) { inherit f; }"), "{ f = <LAMBDA>; }");
+    assert_eq!(
+        shown("let f = x: x; in if builtins.isFunction f then [ f ] else f"),
+        "[ <LAMBDA> ]"
+    );
+    assert_eq!(
+        shown("let f = x: x; in builtins.deepSeq [ f ] [ f (y: y) ]"),
+        "[ <LAMBDA> <CODE> ]"
+    );
+    assert_eq!(show(&session, "[ (x: x) ]"), "[ <LAMBDA> ]");
+    check("[ builtins.add ] == [ builtins.add ]", "false");
+    check("let f = x: x; in [ f ] == [ f ]", "true");
+}
+
+#[test]
 fn sets_that_lead_to_themselves_end_like_deep_calls() {
     let session = evaluator();
     let limit = "error: stack overflow; max-call-depth exceeded (the limit is 10000)";
