@@ -11,6 +11,8 @@ use crate::{
 pub(crate) fn collect(bed: Bed, trials: &mut Vec<Trial>) {
     let run = move || queries(bed).map_err(Failed::from);
     trials.push(Trial::test("store/queries-answer-as-those-of-nix-store", run));
+    let run = move || exports(bed).map_err(Failed::from);
+    trials.push(Trial::test("store/exports-and-registrations-travel-both-ways", run));
 }
 
 /// The lines of a text, sorted: neither side promises an order here.
@@ -57,4 +59,59 @@ fn queries(bed: Bed) -> Result<(), String> {
     let libc = everything.iter().find(|path| path.ends_with("-host-libc6-2.36"));
     let libc = libc.or_else(|| everything.iter().find(|path| path.contains("-host-libc6-")));
     compare(&["--referrers-closure"], libc.ok_or("no C library")?)
+}
+
+/// A closure goes from our store to one of C++ Nix and back, byte for byte.
+fn exports(bed: Bed) -> Result<(), String> {
+    let (ours, theirs, back) = (Scratch::new(bed)?, Scratch::new(bed)?, Scratch::new(bed)?);
+    let built = ours.build([bed.example("greeter/default.nix")])?;
+    let closure = succeed(ours.command("store").args(["-qR", &built.path]))?;
+    let closure: Vec<&str> = closure.lines().collect();
+    let export = |mut command: std::process::Command| -> Result<Vec<u8>, String> {
+        let output = crate::bed::run(command.arg("--export").args(&closure))?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let import = |scratch: &Scratch, mut command: std::process::Command, bytes: &[u8]| {
+        let file = scratch.path("export");
+        std::fs::write(&file, bytes).map_err(|e| e.to_string())?;
+        let file = std::fs::File::open(file).map_err(|e| e.to_string())?;
+        succeed(command.arg("--import").stdin(file))
+    };
+    let first = export(ours.command("store"))?;
+    same(
+        "imported by nix-store",
+        sorted(&import(&theirs, theirs.peer("nix-store"), &first)?),
+        sorted(&closure.join("\n")),
+    )?;
+    theirs.verify()?;
+    let second = export(theirs.peer("nix-store"))?;
+    same("exports are the same bytes", first == second, true)?;
+    same(
+        "imported by us",
+        sorted(&import(&back, back.command("store"), &second)?),
+        sorted(&closure.join("\n")),
+    )?;
+    back.verify()?;
+    // Half an export leaves nothing behind that is wrong.
+    let half = Scratch::new(bed)?;
+    if import(&half, half.command("store"), &first[..first.len() / 2]).is_ok() {
+        return Err("half an export was accepted".to_owned());
+    }
+    half.verify()?;
+    // Registrations: the same text from both, and what one wrote the other loads.
+    let dump = succeed(back.command("store").arg("--dump-db"))?;
+    let peer = succeed(theirs.peer("nix-store").arg("--dump-db"))?;
+    same("registrations", sorted(&dump), sorted(&peer))?;
+    let copy = Scratch::new(bed)?;
+    std::fs::create_dir_all(copy.real("/nix")).map_err(|e| e.to_string())?;
+    let mut files = std::process::Command::new("cp");
+    succeed(files.arg("-a").arg(back.real("/nix/store")).arg(copy.real("/nix")))?;
+    let file = copy.write("registrations", &peer)?;
+    let file = std::fs::File::open(file).map_err(|e| e.to_string())?;
+    succeed(copy.command("store").arg("--load-db").stdin(file))?;
+    same("loaded", succeed(copy.command("store").arg("--dump-db"))?, dump)?;
+    copy.verify()
 }

@@ -1,6 +1,6 @@
 //! The store objects that some roots need.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -11,8 +11,9 @@ use crate::store::{PathInfo, Store};
 
 /// The store objects that some roots need, in an order in which they can be registered.
 ///
-/// Shape: every object once, after all objects it refers to (itself excepted); ties in the
-/// order of the path's text, so the order is a function of the set.
+/// Shape: every object once, after all objects it refers to (itself excepted). It is the order of
+/// C++ Nix's listings and exports: a walk in depth over the sorted set, references sorted, each
+/// object when it is left. So it is a function of the set.
 #[derive(Clone, Debug)]
 pub struct Closure {
     objects: IndexMap<StorePath, Arc<PathInfo>>,
@@ -58,50 +59,39 @@ impl Closure {
     ) -> Result<Closure, StoreError> {
         let infos: BTreeMap<StorePath, Arc<PathInfo>> =
             infos.into_iter().map(|info| (info.path.clone(), info)).collect();
-        // Objects whose references are all placed are ready; the smallest ready one goes next.
-        let mut n_missing: HashMap<&StorePath, usize> = HashMap::with_capacity(infos.len());
-        let mut referrers: HashMap<&StorePath, Vec<&StorePath>> = HashMap::new();
-        let mut ready: BTreeSet<&StorePath> = BTreeSet::new();
-        for (path, info) in &infos {
-            let needs = info.references.iter().filter(|r| *r != path && infos.contains_key(*r));
-            let mut n = 0;
-            for reference in needs {
-                n += 1;
-                referrers.entry(reference).or_default().push(path);
-            }
-            n_missing.insert(path, n);
-            if n == 0 {
-                ready.insert(path);
-            }
-        }
         let mut objects = IndexMap::with_capacity(infos.len());
         let mut nar_size = 0_u64;
-        while let Some(path) = ready.pop_first() {
-            let info = &infos[path];
-            nar_size = nar_size.saturating_add(info.nar_size);
-            objects.insert(path.clone(), Arc::clone(info));
-            for referrer in referrers.get(path).into_iter().flatten() {
-                if let Some(n) = n_missing.get_mut(referrer) {
-                    *n -= 1;
-                    if *n == 0 {
-                        ready.insert(referrer);
-                    }
+        // Paths that were entered and not yet placed, each with its references that are left.
+        let mut open: Vec<(&StorePath, Vec<&StorePath>)> = Vec::new();
+        let mut entered: HashSet<&StorePath> = HashSet::with_capacity(infos.len());
+        let references = |path| -> Vec<&StorePath> {
+            let own = infos.get(path).into_iter().flat_map(|info: &Arc<PathInfo>| &info.references);
+            own.rev().filter(|r| *r != path && infos.contains_key(*r)).collect()
+        };
+        for root in infos.keys() {
+            if entered.insert(root) {
+                open.push((root, references(root)));
+            }
+            while let Some((path, left)) = open.last_mut() {
+                let path = *path;
+                let Some(reference) = left.pop() else {
+                    open.pop();
+                    let info = &infos[path];
+                    nar_size = nar_size.saturating_add(info.nar_size);
+                    objects.insert(path.clone(), Arc::clone(info));
+                    continue;
+                };
+                if entered.insert(reference) {
+                    open.push((reference, references(reference)));
+                } else if !objects.contains_key(reference) {
+                    return Err(StoreError::Cycle {
+                        path: display(path),
+                        through: display(reference),
+                    });
                 }
             }
         }
-        match infos.iter().find(|(path, _)| !objects.contains_key(*path)) {
-            None => Ok(Closure { objects, nar_size }),
-            Some((path, info)) => {
-                let through = info
-                    .references
-                    .iter()
-                    .find(|r| *r != path && infos.contains_key(*r) && !objects.contains_key(*r));
-                Err(StoreError::Cycle {
-                    path: display(path),
-                    through: display(through.unwrap_or(path)),
-                })
-            }
-        }
+        Ok(Closure { objects, nar_size })
     }
 
     /// What `roots` need within this closure, itself a closure; roots that are not in it are

@@ -126,7 +126,7 @@ impl<'a> Libraries<'a> {
         if !name.ends_with(".so") && !name.contains(".so.") {
             return;
         }
-        let Some(dir) = Path::new(listed).parent().and_then(|d| fs::canonicalize(d).ok()) else {
+        let Some(dir) = Path::new(listed).parent().and_then(|d| self.memo.real_dir(d)) else {
             return;
         };
         if !self.is_loader_dir(&dir) {

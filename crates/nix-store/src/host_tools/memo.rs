@@ -13,6 +13,7 @@ use super::libraries::{loader_dirs, read_info};
 #[derive(Debug, Default)]
 pub struct Memo {
     real: Mutex<HashMap<PathBuf, Option<PathBuf>>>,
+    dirs: Mutex<HashMap<PathBuf, Option<PathBuf>>>,
     info: Mutex<HashMap<PathBuf, Option<Arc<ElfInfo>>>>,
     loader_dirs: OnceLock<Vec<PathBuf>>,
 }
@@ -24,6 +25,11 @@ impl Memo {
             let real = fs::canonicalize(path).ok()?;
             real.is_file().then_some(real)
         })
+    }
+
+    /// The directory `path` without symbolic links.
+    pub(super) fn real_dir(&self, path: &Path) -> Option<PathBuf> {
+        kept(&self.dirs, path, || fs::canonicalize(path).ok())
     }
 
     /// Headers of an ELF file; `None` for anything else or anything unreadable.

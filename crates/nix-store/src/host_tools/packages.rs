@@ -235,7 +235,8 @@ pub fn architecture() -> &'static str {
 /// Package names that a library's file name suggests: Debian names the package after the soname.
 pub fn guesses_for_library(file_name: &str) -> Vec<String> {
     let Some((stem, version)) = file_name.split_once(".so") else { return Vec::new() };
-    let major = version.trim_start_matches('.').split('.').next().unwrap_or("");
+    let mut parts = version.trim_start_matches('.').split('.');
+    let (major, minor) = (parts.next().unwrap_or(""), parts.next());
     let stem = stem.to_lowercase().replace('_', "-");
     let joint = if stem.ends_with(|c: char| c.is_ascii_digit()) { "-" } else { "" };
     let mut guesses = vec![format!("{stem}{joint}{major}")];
@@ -246,6 +247,10 @@ pub fn guesses_for_library(file_name: &str) -> Vec<String> {
         "ld-linux-x86-64" | "ld-linux-aarch64" | "libm" | "libdl" | "libpthread" | "librt"
         | "libresolv" | "libutil" | "libnsl" => guesses.insert(0, "libc6".to_owned()),
         _ => {}
+    }
+    if let Some(minor) = minor {
+        // `libbz2.so.1.0` is of `libbz2-1.0`.
+        guesses.push(format!("{stem}{joint}{major}.{minor}"));
     }
     if let Some(short) = stem.strip_suffix('w') {
         guesses.push(format!("{short}w{major}"));
@@ -309,5 +314,6 @@ mod tests {
         assert_eq!(guesses_for_library("libgcc_s.so.1")[0], "libgcc-s1");
         assert_eq!(guesses_for_library("libpcre2-8.so.0")[0], "libpcre2-8-0");
         assert_eq!(guesses_for_library("libsqlite3.so.0")[0], "libsqlite3-0");
+        assert_eq!(guesses_for_library("libbz2.so.1.0.4")[1], "libbz2-1.0");
     }
 }
