@@ -12,6 +12,7 @@ mod goldens;
 mod http;
 mod images;
 mod instantiate;
+mod jobs;
 mod nixpkgs;
 mod nixpkgs_lib;
 mod parsers;
@@ -37,6 +38,7 @@ pub fn run() -> ExitCode {
     goldens::collect(bed, &mut trials);
     drv::collect(bed, &mut trials);
     instantiate::collect(bed, &mut trials);
+    jobs::collect(bed, &mut trials);
     env::collect(bed, &mut trials);
     nixpkgs_lib::collect(bed, &mut trials);
     upstream::collect(bed, &mut trials);

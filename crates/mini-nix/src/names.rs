@@ -29,11 +29,18 @@ pub(crate) const LEGACY: &[Name] = &[
 ];
 
 /// Commands that are only known as `mini-nix NAME`.
-pub(crate) const COMMANDS: &[Name] = &[Name {
-    name: "eval",
-    about: "evaluate an expression and print its value",
-    run: command::eval::run,
-}];
+pub(crate) const COMMANDS: &[Name] = &[
+    Name {
+        name: "eval",
+        about: "evaluate an expression and print its value",
+        run: command::eval::run,
+    },
+    Name {
+        name: "eval-jobs",
+        about: "print the derivations of an expression as JSON, one a line",
+        run: command::eval_jobs::run,
+    },
+];
 
 /// What a call asks for.
 pub(crate) enum Call<'a> {

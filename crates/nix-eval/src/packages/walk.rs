@@ -2,15 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::Package;
+use super::{MAX_DEPTH, Package};
 use crate::{
     error::{Class, Error, ErrorKind},
     machine::Machine,
     value::{Attrs, Value, View},
 };
-
-/// Names in an attribute path. A set may contain itself; without an end the walk would go on for ever.
-const MAX_DEPTH: usize = 1000;
 
 /// What becomes of an attribute that fails while it is looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,0 +1,358 @@
+//! `mini-nix eval-jobs`: the derivations of an expression, one JSON object a line.
+//!
+//! The lines are those of the program nix-eval-jobs. An attribute that fails is a line with `error`; the others
+//! go on. When the evaluator's heap has grown past `--max-memory-size` between two jobs, a new one takes over
+//! with the attribute paths that are left.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use clap::ArgMatches;
+use nix_eval::{
+    Error, ErrorKind, Handle,
+    builtins::json,
+    error::Style,
+    machine::Machine,
+    packages::{Job, Jobs, OutputPaths, Package},
+    value::{ContextBuilder, Value},
+};
+use nix_formats::{derivation::Derivation, store_path::StorePath};
+
+use crate::{
+    args::{self, flag},
+    derivations,
+    exit::Failure,
+    files,
+    open::{Session, Writes},
+};
+
+/// Megabytes of heap before a new evaluator takes over.
+const MAX_MEMORY: u64 = 4096;
+/// Lines are held back until their derivations are registered; that is done for so many at once …
+const MAX_HELD: usize = 64;
+/// … or after this time.
+const MAX_WAIT: Duration = Duration::from_millis(250);
+
+/// Runs the command.
+///
+/// # Errors
+/// Usage, an expression that cannot be evaluated at all, a store that cannot be written.
+pub(crate) fn run(words: &[String]) -> Result<u8, Failure> {
+    let about = "print the derivations of an expression, one JSON object a line";
+    let number = |name: &'static str, value: &'static str, about: &'static str| {
+        let arg = clap::Arg::new(name).long(name).num_args(1).value_name(value).help(about);
+        arg.value_parser(clap::value_parser!(u64)).overrides_with(name)
+    };
+    let command = args::evaluating(args::common("eval-jobs", about))
+        .arg(flag("meta", "add 'meta'").long("meta"))
+        .arg(flag("show-input-drvs", "add 'inputDrvs'").long("show-input-drvs"))
+        .arg(flag("force-recurse", "enter every set").long("force-recurse"))
+        .arg(
+            clap::Arg::new("gc-roots-dir")
+                .long("gc-roots-dir")
+                .num_args(1)
+                .value_name("DIR")
+                .help("make a link for each derivation that keeps it alive"),
+        )
+        .arg(number("max-memory-size", "MB", "heap of an evaluator; default 4096"))
+        .arg(number("workers", "N", "accepted; there is one worker").hide(true));
+    let matches = args::parse(command, "mini-nix eval-jobs", words)?;
+    let session = Session::open(&matches, Writes::Yes)?;
+    let mut run = Run::new(&matches, session)?;
+    run.all()?;
+    run.print()?;
+    Ok(0)
+}
+
+/// A run of the command.
+struct Run<'a> {
+    matches: &'a ArgMatches,
+    session: Session,
+    roots: Vec<Handle>,
+    arguments: Vec<(String, Handle)>,
+    /// Bytes of heap; `None` when the expression cannot be read again.
+    max_heap: Option<u64>,
+    gc_roots: Option<PathBuf>,
+    held: Vec<Line>,
+    printed_at: Instant,
+}
+
+/// A finished line, and the derivation that must be registered before it is printed.
+struct Line {
+    text: Vec<u8>,
+    drv: Option<StorePath>,
+}
+
+impl<'a> Run<'a> {
+    fn new(matches: &'a ArgMatches, session: Session) -> Result<Run<'a>, Failure> {
+        let from_stdin = args::many(matches, "files").iter().any(|word| word == "-")
+            || matches.contains_id("arg-from-stdin");
+        let megabytes = matches.get_one::<u64>("max-memory-size").copied().unwrap_or(MAX_MEMORY);
+        let max_heap = (!from_stdin).then_some(megabytes.saturating_mul(1 << 20));
+        let gc_roots = matches.get_one::<String>("gc-roots-dir").map(PathBuf::from);
+        if let Some(dir) = &gc_roots {
+            session.need_store()?;
+            std::fs::create_dir_all(dir)
+                .map_err(|e| Failure::new(format!("cannot make '{}': {e}", dir.display())))?;
+        }
+        let mut run = Run {
+            matches,
+            session,
+            roots: Vec::new(),
+            arguments: Vec::new(),
+            max_heap,
+            gc_roots,
+            held: Vec::new(),
+            printed_at: Instant::now(),
+        };
+        run.load()?;
+        Ok(run)
+    }
+
+    /// Evaluates the operands, and limits what one job may take.
+    fn load(&mut self) -> Result<(), Failure> {
+        let mut limits = self.session.evaluator.engine().options().limits;
+        if let Some(max) = self.max_heap {
+            limits.heap_bytes = limits.heap_bytes.min(max.saturating_mul(2));
+            self.session.evaluator.set_limits(limits);
+        }
+        self.arguments = files::arguments(&self.session, self.matches)?;
+        self.roots = files::roots(&self.session, self.matches, "./default.nix")?;
+        Ok(())
+    }
+
+    /// Goes on with a new evaluator.
+    fn renew(&mut self) -> Result<(), Failure> {
+        self.roots.clear();
+        self.arguments.clear();
+        let engine = self.session.evaluator.engine();
+        self.session.evaluator = engine.evaluator();
+        self.load()
+    }
+
+    fn all(&mut self) -> Result<(), Failure> {
+        let mut attrs = args::many(self.matches, "attr");
+        if attrs.is_empty() {
+            attrs.push(String::new());
+        }
+        for n in 0..self.roots.len() {
+            for attr in &attrs {
+                self.below(n, attr)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All jobs of operand `n` below an attribute.
+    fn below(&mut self, n: usize, attr: &str) -> Result<(), Failure> {
+        let mut todo: Vec<Vec<String>> = vec![Vec::new()];
+        while let Some(path) = todo.pop() {
+            let mut result = self.look(n, attr, &path);
+            let is_full = |e: &Error| e.kind() == ErrorKind::Limit;
+            if self.max_heap.is_some() && result.as_ref().is_err_and(is_full) {
+                // It may have been the earlier jobs' memory; alone it gets another chance.
+                self.renew()?;
+                result = self.look(n, attr, &path);
+                if result.as_ref().is_err_and(is_full) {
+                    self.renew()?;
+                }
+            }
+            match result {
+                Ok(Look::Line(line)) => self.hold(line)?,
+                Ok(Look::Members(paths)) => todo.extend(paths.into_iter().rev()),
+                Ok(Look::Nothing) => {}
+                Err(e) if path.is_empty() || e.kind() == ErrorKind::Cancelled => {
+                    return Err(self.session.failure(&e));
+                }
+                Err(e) => {
+                    eprintln!("{}", self.session.failure(&e).text);
+                    let line = self.error_line(&path, &e);
+                    self.hold(line)?;
+                }
+            }
+            let heap = self.session.evaluator.stats().heap_bytes;
+            if self.max_heap.is_some_and(|max| heap > max) && !todo.is_empty() {
+                self.renew()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&self, n: usize, attr: &str, path: &[String]) -> Result<Look, Error> {
+        self.roots[n].with(|m, root| {
+            let arguments: Vec<(String, Value)> = self
+                .arguments
+                .iter()
+                .map(|(name, handle)| (name.clone(), handle.value()))
+                .collect();
+            let root = derivations::select(m, root, attr, &arguments)?;
+            let force_recurse = self.matches.get_flag("force-recurse");
+            let jobs = Jobs { arguments: &arguments, force_recurse };
+            Ok(match jobs.at(m, root, path)? {
+                Job::Package(package) => Look::Line(self.job_line(m, &package)?),
+                Job::Members(paths) => Look::Members(paths),
+                Job::Nothing => Look::Nothing,
+            })
+        })
+    }
+
+    fn job_line(&self, m: &mut Machine, package: &Package) -> Result<Line, Error> {
+        let mut object = Object::new(&package.attr_path);
+        object.text("name", &package.name_text());
+        object.text("system", &String::from_utf8_lossy(&package.system(m)?));
+        let drv = package.drv_path(m)?;
+        let drv = drv.ok_or_else(|| nix_eval::error::required_attr("drvPath", "a derivation"))?;
+        let dir = m.store_dir();
+        object.text("drvPath", &dir.display(&drv));
+        let shown = |path: Option<StorePath>| path.map(|path| dir.display(&path));
+        let outputs: BTreeMap<String, Option<String>> = match package.outputs(m, OutputPaths::Yes) {
+            Ok(outputs) => outputs
+                .into_iter()
+                .map(|(name, path)| (String::from_utf8_lossy(&name).into_owned(), shown(path)))
+                .collect(),
+            // An output whose path only the build decides has no store path yet.
+            Err(e) => {
+                let Some(read) = read(m, &drv)? else { return Err(e) };
+                read.output_paths(&dir).map(|(name, path)| (name.to_owned(), shown(path))).collect()
+            }
+        };
+        object.json("outputs", serde_json::json!(outputs));
+        if self.matches.get_flag("show-input-drvs")
+            && let Some(read) = read(m, &drv)?
+        {
+            let inputs: BTreeMap<String, _> =
+                read.input_drvs.iter().map(|(drv, outputs)| (dir.display(drv), outputs)).collect();
+            object.json("inputDrvs", serde_json::json!(inputs));
+        }
+        if self.matches.get_flag("meta") {
+            object.0.insert("meta", meta(m, package)?);
+        }
+        Ok(Line { text: object.line(), drv: Some(drv) })
+    }
+
+    fn error_line(&self, path: &[String], error: &Error) -> Line {
+        let style = Style { color: false, full_trace: self.session.settings.bool("show-trace") };
+        let mut object = Object::new(path);
+        object.text("error", error.report().text(style).trim_end());
+        Line { text: object.line(), drv: None }
+    }
+
+    fn hold(&mut self, line: Line) -> Result<(), Failure> {
+        self.held.push(line);
+        if self.held.len() >= MAX_HELD || self.printed_at.elapsed() >= MAX_WAIT {
+            self.print()?;
+        }
+        Ok(())
+    }
+
+    /// Registers what the held lines name, and prints them.
+    fn print(&mut self) -> Result<(), Failure> {
+        if let Some(store) = &self.session.store {
+            store.flush().map_err(Failure::new)?;
+            if let Some(dir) = &self.gc_roots {
+                for drv in self.held.iter().filter_map(|line| line.drv.as_ref()) {
+                    store.make_root_link(&dir.join(drv.base_name()), drv).map_err(Failure::new)?;
+                }
+            }
+        }
+        let mut stdout = std::io::stdout().lock();
+        for line in self.held.drain(..) {
+            stdout.write_all(&line.text)?;
+        }
+        stdout.flush()?;
+        self.printed_at = Instant::now();
+        Ok(())
+    }
+}
+
+/// What lies at an attribute path.
+enum Look {
+    Line(Line),
+    Members(Vec<Vec<String>>),
+    Nothing,
+}
+
+/// The derivation at a store path, as far as it is known here.
+fn read(m: &Machine, drv: &StorePath) -> Result<Option<std::sync::Arc<Derivation>>, Error> {
+    Ok(m.host().read_derivation(drv, &m.host_cx())?)
+}
+
+/// The attributes of `meta` that JSON can show.
+fn meta(m: &mut Machine, package: &Package) -> Result<Vec<u8>, Error> {
+    let symbols = m.symbol_table();
+    let mut out = b"{".to_vec();
+    for symbol in package.meta_names(m)? {
+        let Some(v) = package.meta(m, symbol)? else { continue };
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        json::write_string(symbols.name(symbol), &mut out)?;
+        out.push(b':');
+        json::to_json(m, v, true, &mut ContextBuilder::new(), &mut out)?;
+    }
+    out.push(b'}');
+    Ok(out)
+}
+
+/// A JSON object whose keys are in order.
+struct Object(BTreeMap<&'static str, Vec<u8>>);
+
+impl Object {
+    /// With the keys of every line.
+    fn new(path: &[String]) -> Object {
+        let mut object = Object(BTreeMap::new());
+        object.text("attr", &attr(path));
+        object.json("attrPath", path.into());
+        object
+    }
+
+    fn text(&mut self, key: &'static str, text: &str) {
+        self.json(key, text.into());
+    }
+
+    fn json(&mut self, key: &'static str, value: serde_json::Value) {
+        self.0.insert(key, value.to_string().into_bytes());
+    }
+
+    fn line(&self) -> Vec<u8> {
+        let mut line = b"{".to_vec();
+        for (key, value) in &self.0 {
+            if line.len() > 1 {
+                line.push(b',');
+            }
+            line.extend_from_slice(format!("\"{key}\":").as_bytes());
+            line.extend_from_slice(value);
+        }
+        line.extend_from_slice(b"}\n");
+        line
+    }
+}
+
+/// An attribute path as one text: names with dots are quoted.
+fn attr(path: &[String]) -> String {
+    let names: Vec<String> = path
+        .iter()
+        .map(|name| if name.contains('.') { format!("\"{name}\"") } else { name.clone() })
+        .collect();
+    names.join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_dots_are_quoted() {
+        let path = ["a".to_owned(), "b.c".to_owned(), String::new()];
+        assert_eq!(attr(&path), "a.\"b.c\".");
+        let mut object = Object::new(&path[..2]);
+        object.text("error", "x\n");
+        let expected =
+            "{\"attr\":\"a.\\\"b.c\\\"\",\"attrPath\":[\"a\",\"b.c\"],\"error\":\"x\\n\"}\n";
+        assert_eq!(String::from_utf8_lossy(&object.line()), expected);
+    }
+}
