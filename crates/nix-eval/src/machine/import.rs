@@ -179,11 +179,12 @@ impl Machine {
         for further in e.further {
             error = error.and(self.syntax_error(file, further));
         }
-        if let (Some(new), SyntaxErrorKind::Undefined(name)) = (&e.replacement, e.kind) {
+        let new = e.help.as_ref().and_then(|help| help.replacement.as_ref());
+        if let (Some(new), SyntaxErrorKind::Undefined(name)) = (new, e.kind) {
             error = error.instead(self.symbols().name(name), new);
         }
         match (e.help, e.kind) {
-            (Some(help), _) => error.hint(help),
+            (Some(help), _) => error.hint(help.text),
             (None, SyntaxErrorKind::Undefined(name)) => {
                 let near = self.shared.engine.names_near(name);
                 match error::suggest::question(&near) {

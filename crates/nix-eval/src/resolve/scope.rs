@@ -11,7 +11,7 @@ use crate::{
     source::Span,
     symbol::{Symbol, Symbols, names},
     syntax::{
-        SyntaxError, SyntaxErrorKind,
+        SyntaxError, SyntaxErrorKind, SyntaxHelp,
         ast::{self, Ast, Expr},
         names::Name,
     },
@@ -92,6 +92,11 @@ impl Shadows {
             _ => self.nix_path,
         }
     }
+}
+
+/// A remedy that is an edit.
+fn remedy(text: String, replacement: &str) -> Option<Box<SyntaxHelp>> {
+    Some(Box::new(SyntaxHelp { text: text.into(), replacement: Some(replacement.into()) }))
 }
 
 impl Resolver<'_> {
@@ -221,8 +226,10 @@ impl Resolver<'_> {
         if let Some((left, right)) = text.split_once('-')
             && self.bindings.iter().any(|b| text_of(b.name) == left.as_bytes())
         {
-            error.help = Some(format!("'{text}' is one name; write '{left} - {right}'").into());
-            error.replacement = Some(format!("{left} - {right}").into());
+            error.help = remedy(
+                format!("'{text}' is one name; write '{left} - {right}'"),
+                &format!("{left} - {right}"),
+            );
             return;
         }
         // An attribute of a set that has a name in scope.
@@ -237,19 +244,16 @@ impl Resolver<'_> {
             {
                 let set = shown(set.name);
                 error.others.push((member.span, format!("'{set}' has an attribute of this name")));
-                error.help = Some(format!("write '{set}.{text}'").into());
-                error.replacement = Some(format!("{set}.{text}").into());
+                error.help = remedy(format!("write '{set}.{text}'"), &format!("{set}.{text}"));
                 return;
             }
         }
         let in_scope = self.bindings.iter().map(|binding| text_of(binding.name));
         let near = suggest::nearest(text.as_bytes(), in_scope);
         if let Some(question) = suggest::question(&near) {
-            error.help = Some(question.into());
-            error.replacement = near.first().map(|name| String::from_utf8_lossy(name).into());
+            error.help = remedy(question, &String::from_utf8_lossy(near[0]));
         } else if (self.options.builtins)(self.ast.names.symbol(name)).is_some() {
-            error.help = Some(format!("write 'builtins.{text}'").into());
-            error.replacement = Some(format!("builtins.{text}").into());
+            error.help = remedy(format!("write 'builtins.{text}'"), &format!("builtins.{text}"));
         }
     }
 

@@ -35,11 +35,24 @@ pub struct SyntaxError {
     /// Other places that matter, with a label each.
     pub others: Vec<(Span, String)>,
     /// What to do about it, if we know.
-    pub help: Option<Box<str>>,
-    /// What may have been meant, to be put in place of `span`.
-    pub replacement: Option<Box<str>>,
+    pub help: Option<Box<SyntaxHelp>>,
     /// Further mistakes of the same reading, such as more unbound names; they have no `further` of their own.
     pub further: Vec<SyntaxError>,
+}
+
+/// What to do about an error.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SyntaxHelp {
+    /// For people.
+    pub text: Box<str>,
+    /// What may have been meant, to be put in place of the error's span.
+    pub replacement: Option<Box<str>>,
+}
+
+impl From<&str> for Box<SyntaxHelp> {
+    fn from(text: &str) -> Box<SyntaxHelp> {
+        Box::new(SyntaxHelp { text: text.into(), replacement: None })
+    }
 }
 
 impl SyntaxError {
@@ -53,7 +66,6 @@ impl SyntaxError {
             label: Box::default(),
             others: Vec::new(),
             help: None,
-            replacement: None,
             further: Vec::new(),
         }
     }
@@ -74,7 +86,7 @@ impl SyntaxError {
 
     /// With a hint.
     #[must_use]
-    pub fn help(mut self, help: impl Into<Box<str>>) -> SyntaxError {
+    pub fn help(mut self, help: &str) -> SyntaxError {
         self.help = Some(help.into());
         self
     }

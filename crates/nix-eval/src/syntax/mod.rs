@@ -15,7 +15,7 @@ mod parser;
 mod tests;
 pub mod tree;
 
-pub use error::{SyntaxError, SyntaxErrorKind};
+pub use error::{SyntaxError, SyntaxErrorKind, SyntaxHelp};
 pub use options::{DEFAULT_MAX_DEPTH, Features, Lint, ReadOptions};
 
 use crate::{ir, resolve, source::FileId, symbol::Symbols};

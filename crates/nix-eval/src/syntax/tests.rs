@@ -50,7 +50,7 @@ fn describe(text: &[u8], error: &SyntaxError) -> String {
         out += &format!("  {} {label}\n", place(span.start));
     }
     if let Some(help) = &error.help {
-        out += &format!("  help: {help}\n");
+        out += &format!("  help: {}\n", help.text);
     }
     for further in &error.further {
         out += &describe(text, further);
