@@ -7,11 +7,12 @@ cd "$(dirname "$0")/.."
 up=$PWD/target/upstream
 mkdir -p "$up/lists/partial" "$up/apt"
 if [ -f /etc/apt/sources.list.d/debian.sources ]; then
-  sed 's/^Types:.*/Types: deb-src/' /etc/apt/sources.list.d/debian.sources > "$up/src.sources"
+  list=$up/src.sources
+  sed 's/^Types:.*/Types: deb-src/' /etc/apt/sources.list.d/debian.sources > "$list"
 else
-  sed -n 's/^deb /deb-src /p' /etc/apt/sources.list > "$up/src.list"
+  list=$up/src.list
+  sed -n 's/^deb /deb-src /p' /etc/apt/sources.list > "$list"
 fi
-list=$(ls "$up"/src.sources "$up"/src.list 2>/dev/null | head -n 1)
 apt=(-qq -o "Dir::Etc::sourcelist=$list" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$up/lists"
      -o "Dir::Cache=$up/apt" -o APT::Sandbox::User=root)
 apt-get "${apt[@]}" update
