@@ -14,7 +14,7 @@ use nix_formats::{
 
 use super::{
     Addition, FetchRequest, Fetched, FileType, Host, HostCx, HostError, Input, Metadata, NixPath,
-    TraceEvent,
+    TraceEvent, forward::forward,
 };
 
 /// Files in memory over those of another host, such as unsaved editor buffers.
@@ -87,38 +87,6 @@ impl<H: Host> Deny<H> {
     }
 }
 
-/// Everything that is the same for all hosts made of another: the store, and what is said.
-macro_rules! store_of {
-    ($inner:ident) => {
-        fn trace(&self, event: &TraceEvent<'_>) {
-            self.$inner.trace(event);
-        }
-        fn note_input(&self, input: Input) {
-            self.$inner.note_input(input);
-        }
-        fn store_dir(&self) -> StoreDir {
-            self.$inner.store_dir()
-        }
-        fn references_of(
-            &self,
-            path: &NixPath,
-            cx: &HostCx,
-        ) -> Result<BTreeSet<StorePath>, HostError> {
-            self.$inner.references_of(path, cx)
-        }
-        fn read_derivation(
-            &self,
-            drv: &StorePath,
-            cx: &HostCx,
-        ) -> Result<Option<Arc<Derivation>>, HostError> {
-            self.$inner.read_derivation(drv, cx)
-        }
-        fn as_any(&self) -> Option<&dyn Any> {
-            self.$inner.as_any()
-        }
-    };
-}
-
 impl<H: Host> Host for Deny<H> {
     fn read_file(&self, path: &NixPath, cx: &HostCx) -> Result<Arc<[u8]>, HostError> {
         self.check(Capability::Files, "reading files")?;
@@ -172,7 +140,7 @@ impl<H: Host> Host for Deny<H> {
         self.check(Capability::Fetch, "fetching")?;
         self.inner.fetch(request, cx)
     }
-    store_of!(inner);
+    forward!(inner: trace, note_input, store_dir, references_of, read_derivation, as_any);
 }
 
 impl<H: Host> Host for Overlay<H> {
@@ -212,35 +180,8 @@ impl<H: Host> Host for Overlay<H> {
             None => self.below.metadata(path, follow, cx),
         }
     }
-    fn read_link(&self, path: &NixPath, cx: &HostCx) -> Result<Vec<u8>, HostError> {
-        self.below.read_link(path, cx)
-    }
-    fn environment(&self, name: &str) -> Option<Vec<u8>> {
-        self.below.environment(name)
-    }
-    fn now(&self) -> Option<i64> {
-        self.below.now()
-    }
-    fn system(&self) -> Option<String> {
-        self.below.system()
-    }
-    fn add_to_store(&self, object: &Addition<'_>, cx: &HostCx) -> Result<StorePath, HostError> {
-        self.below.add_to_store(object, cx)
-    }
-    fn add_text_to_store(
-        &self,
-        name: &str,
-        contents: &[u8],
-        references: &BTreeSet<StorePath>,
-        cx: &HostCx,
-    ) -> Result<StorePath, HostError> {
-        self.below.add_text_to_store(name, contents, references, cx)
-    }
-    fn realise(&self, wanted: &[DerivingPath], cx: &HostCx) -> Result<Vec<StorePath>, HostError> {
-        self.below.realise(wanted, cx)
-    }
-    fn fetch(&self, request: &FetchRequest, cx: &HostCx) -> Result<Fetched, HostError> {
-        self.below.fetch(request, cx)
-    }
-    store_of!(below);
+    forward!(
+        below: read_link, environment, now, system, trace, note_input, store_dir, add_to_store,
+        add_text_to_store, realise, references_of, read_derivation, fetch, as_any,
+    );
 }

@@ -6,6 +6,7 @@
 //! [`Deny`] takes capabilities away.
 
 mod error;
+mod forward;
 mod fs;
 mod input;
 mod layers;

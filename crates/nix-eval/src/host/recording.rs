@@ -15,6 +15,7 @@ use nix_formats::{
 use super::{
     Addition, FetchRequest, Fetched, FileType, Host, HostCx, HostError, Input, InputPath, Inputs,
     Metadata, NixPath, TraceEvent,
+    forward::forward,
     input::{digest_entries, sha256},
 };
 
@@ -116,31 +117,9 @@ impl<H: Host> Host for Recording<H> {
         answer
     }
 
-    fn trace(&self, event: &TraceEvent<'_>) {
-        self.inner.trace(event);
-    }
-
     fn note_input(&self, input: Input) {
         self.note(input.clone());
         self.inner.note_input(input);
-    }
-
-    fn store_dir(&self) -> StoreDir {
-        self.inner.store_dir()
-    }
-
-    fn add_to_store(&self, object: &Addition<'_>, cx: &HostCx) -> Result<StorePath, HostError> {
-        self.inner.add_to_store(object, cx)
-    }
-
-    fn add_text_to_store(
-        &self,
-        name: &str,
-        contents: &[u8],
-        references: &BTreeSet<StorePath>,
-        cx: &HostCx,
-    ) -> Result<StorePath, HostError> {
-        self.inner.add_text_to_store(name, contents, references, cx)
     }
 
     fn realise(&self, wanted: &[DerivingPath], cx: &HostCx) -> Result<Vec<StorePath>, HostError> {
@@ -148,18 +127,6 @@ impl<H: Host> Host for Recording<H> {
             self.note(Input::Build(path.display(&self.inner.store_dir())));
         }
         self.inner.realise(wanted, cx)
-    }
-
-    fn references_of(&self, path: &NixPath, cx: &HostCx) -> Result<BTreeSet<StorePath>, HostError> {
-        self.inner.references_of(path, cx)
-    }
-
-    fn read_derivation(
-        &self,
-        drv: &StorePath,
-        cx: &HostCx,
-    ) -> Result<Option<Arc<Derivation>>, HostError> {
-        self.inner.read_derivation(drv, cx)
     }
 
     fn fetch(&self, request: &FetchRequest, cx: &HostCx) -> Result<Fetched, HostError> {
@@ -170,7 +137,8 @@ impl<H: Host> Host for Recording<H> {
         answer
     }
 
-    fn as_any(&self) -> Option<&dyn Any> {
-        self.inner.as_any()
-    }
+    forward!(
+        inner: trace, store_dir, add_to_store, add_text_to_store, references_of, read_derivation,
+        as_any,
+    );
 }

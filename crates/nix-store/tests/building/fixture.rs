@@ -218,8 +218,8 @@ impl Fixture {
             .unwrap()
     }
 
-    /// Runs `nix-store` of C++ Nix on this store; `None` if it is not installed.
-    pub(crate) fn real_nix(&self, args: &[&str]) -> Option<(bool, String)> {
+    /// Runs `nix-store` of C++ Nix on this store; gives whether it succeeded, and what it printed.
+    pub(crate) fn real_nix(&self, args: &[&str]) -> Result<(bool, String), String> {
         let output = std::process::Command::new("nix-store")
             .arg("--store")
             .arg(self.dir.path())
@@ -227,9 +227,9 @@ impl Fixture {
             .env("HOME", self.dir.path())
             .env("NIX_REMOTE", "")
             .output()
-            .ok()?;
+            .map_err(|e| format!("cannot run nix-store (apt-get install nix-bin): {e}"))?;
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        Some((output.status.success(), text))
+        Ok((output.status.success(), text))
     }
 
     /// What is left of builds on disk, apart from the objects.

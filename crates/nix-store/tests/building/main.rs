@@ -12,6 +12,7 @@ mod outputs;
 mod sandbox;
 mod stopping;
 
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
@@ -53,7 +54,12 @@ fn main() -> ExitCode {
 
 /// Runs the whole program again as somebody else.
 fn as_ordinary_user(filter: Option<&str>) -> Result<(), String> {
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    // A copy: the folder of the build may be one that only its owner can enter.
+    let fail = |error: std::io::Error| error.to_string();
+    let dir = tempfile::tempdir().map_err(fail)?;
+    let program = dir.path().join("building");
+    std::fs::copy(std::env::current_exe().map_err(fail)?, &program).map_err(fail)?;
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).map_err(fail)?;
     let mut command = Command::new(program);
     command.uid(ORDINARY).gid(ORDINARY).current_dir("/").env("TMPDIR", "/tmp");
     command

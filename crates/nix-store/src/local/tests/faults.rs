@@ -10,11 +10,11 @@ use super::*;
 
 const ROOT: &str = "NIX_STORE_FAULT_TEST_ROOT";
 
-/// Not a test: what the child process does.
+/// Runs as it is, and as the child process of the tests below, which name the store by a variable.
 #[test]
-#[ignore = "run by the other tests of this file, in a process of its own"]
 fn scenario() {
-    let Some(root) = std::env::var_os(ROOT) else { return };
+    let own = tempfile::tempdir().unwrap();
+    let root = std::env::var_os(ROOT).unwrap_or_else(|| own.path().into());
     let run = || -> Result<(), StoreError> {
         let store = LocalStore::open(StoreConfig::chroot(Path::new(&root)))?;
         for n in 0..3 {
@@ -38,8 +38,8 @@ fn scenario() {
     }
 }
 
-/// Runs the scenario with a fault; `None` where there is no usable strace.
-fn run(root: &Path, inject: Option<&str>) -> Option<std::process::Output> {
+/// Runs the scenario with a fault.
+fn run(root: &Path, inject: Option<&str>) -> std::process::Output {
     let exe = std::env::current_exe().unwrap();
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o"]).arg(root.join("trace"));
@@ -50,13 +50,9 @@ fn run(root: &Path, inject: Option<&str>) -> Option<std::process::Output> {
     } else {
         command.args(["-e", "trace=none"]);
     }
-    command.arg(exe).args(["local::tests::faults::scenario", "--exact", "--ignored"]);
+    command.arg(exe).args(["local::tests::faults::scenario", "--exact"]);
     command.args(["--test-threads=1", "--nocapture"]).env(ROOT, root);
-    match command.output() {
-        Ok(output) => Some(output),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-        Err(e) => panic!("strace: {e}"),
-    }
+    output_of(&mut command, "strace")
 }
 
 /// Nothing wrong is registered, a retry succeeds, and no rubbish outlives a collection.
@@ -67,7 +63,7 @@ fn assert_heals(root: &Path, what: &str) {
         let options = VerifyOptions { check_contents: true };
         assert_eq!(store.verify(options, &mut |_| {}).unwrap(), [], "after {what}");
     }
-    let output = run(root, None).unwrap();
+    let output = run(root, None);
     assert!(output.status.success(), "after {what}: {}", String::from_utf8_lossy(&output.stderr));
     let store = open(root);
     assert_clean(&store);
@@ -92,7 +88,7 @@ fn killed_at_any_call_the_store_stays_clean_and_the_next_run_succeeds() {
         for when in (1..).step_by(step) {
             let root = tempfile::tempdir().unwrap();
             let inject = format!("{call}:signal=KILL:when={when}");
-            let Some(output) = run(root.path(), Some(&inject)) else { return };
+            let output = run(root.path(), Some(&inject));
             if output.status.success() {
                 break;
             }
@@ -122,7 +118,7 @@ fn a_call_that_fails_is_an_error_with_its_place_and_nothing_wrong_is_registered(
     for (call, error, when) in faults {
         let root = tempfile::tempdir().unwrap();
         let inject = format!("{call}:error={error}:when={when}");
-        let Some(output) = run(root.path(), Some(&inject)) else { return };
+        let output = run(root.path(), Some(&inject));
         if !output.status.success() {
             n_fired += 1;
             let text = String::from_utf8_lossy(&output.stderr);
@@ -140,12 +136,14 @@ fn a_call_that_fails_is_an_error_with_its_place_and_nothing_wrong_is_registered(
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    fn mount(size: &str) -> Option<SmallDisk> {
+    fn mount(size: &str) -> SmallDisk {
         let dir = tempfile::tempdir().unwrap();
         let mut command = Command::new("mount");
         command.args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]).arg(dir.path());
-        let is_mounted = command.output().is_ok_and(|o| o.status.success());
-        is_mounted.then_some(SmallDisk(dir))
+        let output = output_of(&mut command, "mount");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "this test mounts and needs root: {errors}");
+        SmallDisk(dir)
     }
 
     fn remount(&self, option: &str) {
@@ -163,7 +161,7 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_full_disk_is_named_with_a_remedy_and_can_be_collected() {
-    let Some(disk) = SmallDisk::mount("16m") else { return };
+    let disk = SmallDisk::mount("16m");
     let store = open(disk.0.path());
     let (hello, _) = two_texts(&store);
     drop(store);
@@ -188,7 +186,7 @@ fn a_full_disk_is_named_with_a_remedy_and_can_be_collected() {
 
 #[test]
 fn a_read_only_disk_can_be_read_and_writing_names_the_remedy() {
-    let Some(disk) = SmallDisk::mount("32m") else { return };
+    let disk = SmallDisk::mount("32m");
     let store = open(disk.0.path());
     let (hello, refers) = two_texts(&store);
     drop(store);

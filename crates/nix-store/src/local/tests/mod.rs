@@ -20,6 +20,14 @@ fn open(root: &Path) -> LocalStore {
     LocalStore::open(StoreConfig::chroot(root)).unwrap()
 }
 
+/// Runs a program that a test compares with; `package` is the Debian package that has it.
+#[track_caller]
+fn output_of(command: &mut Command, package: &str) -> std::process::Output {
+    command.output().unwrap_or_else(|e| {
+        panic!("cannot run {:?} (apt-get install {package}): {e}", command.get_program())
+    })
+}
+
 fn scratch_store() -> (tempfile::TempDir, LocalStore) {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path());
