@@ -12,6 +12,7 @@ mod files;
 mod legacy;
 mod names;
 mod open;
+mod realise;
 mod settings;
 
 use std::{

@@ -16,22 +16,16 @@ use nix_eval::{
 use nix_formats::store_path::StoreDir;
 use nix_store::{
     LocalStore, StoreConfig, StoreError,
-    build::InternalBuilders,
     deferred::DeferredStore,
     fetch::FetchSettings,
     host::{Fetch, Realise, StoreHost, StoreHostOptions},
 };
 
-use crate::{args, exit::Failure, legacy, settings::Settings};
-
-/// The builders inside the program: those of stores, and that of images.
-pub(crate) fn builders() -> InternalBuilders {
-    InternalBuilders::standard().with(docker_tools::BUILDERS)
-}
+use crate::{args, exit::Failure, settings::Settings};
 
 /// Becomes the process that runs a build, if this process was started as one.
 pub(crate) fn start_if_asked() {
-    nix_store::build::starter::run_if_asked(&builders());
+    nix_store::build::starter::run_if_asked(&crate::realise::builders());
 }
 
 /// A command's surroundings.
@@ -227,7 +221,7 @@ fn deferred_fetcher(deferred: Arc<DeferredStore>) -> Box<Fetch> {
 /// Builds what an evaluation wants to read.
 fn realiser(store: Arc<LocalStore>, settings: Settings) -> Box<Realise> {
     Box::new(move |wanted| {
-        legacy::build::realise_for_evaluation(&store, &settings, wanted).map_err(|failure| {
+        crate::realise::realise_for_evaluation(&store, &settings, wanted).map_err(|failure| {
             let text = failure.text.strip_prefix("error: ").unwrap_or(&failure.text);
             HostError::new(HostErrorKind::Store, text)
         })

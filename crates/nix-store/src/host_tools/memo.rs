@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::elf::ElfInfo;
-use super::libraries::{loader_dirs, read_info};
+use super::loader::{loader_dirs, read_info};
 
 /// Answers about files, as they were when they were first asked for.
 #[derive(Debug, Default)]

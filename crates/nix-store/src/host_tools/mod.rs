@@ -12,6 +12,7 @@
 mod builtin;
 pub mod elf;
 pub mod libraries;
+pub(crate) mod loader;
 mod memo;
 pub mod packages;
 mod query;

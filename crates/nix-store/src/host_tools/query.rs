@@ -9,7 +9,8 @@
 //! | `exists` | `{ path }` | whether there is something |
 //! | `system` | `{ }` | distribution and release |
 
-use super::libraries::{Group, Libraries, expand_run_path};
+use super::libraries::{Group, Libraries};
+use super::loader::expand_run_path;
 use super::packages::Package;
 use super::trees;
 use super::{HostFile, HostTools, file_name};

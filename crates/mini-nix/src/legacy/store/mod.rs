@@ -3,6 +3,7 @@
 mod collect;
 mod log;
 mod query;
+mod realise;
 mod transfer;
 
 use clap::{Arg, ArgAction};
@@ -122,7 +123,7 @@ pub(crate) fn run(words: &[String]) -> Result<u8, Failure> {
     let fail = |e: StoreError| Failure::new(e);
     match operation {
         "query" => query::query(&store, &matches, &operands),
-        "realise" => super::build::realise_paths(&store, &settings, &matches, &operands),
+        "realise" => realise::realise_paths(&store, &settings, &matches, &operands),
         "add" => {
             for file in &operands {
                 let name = base_name(file);

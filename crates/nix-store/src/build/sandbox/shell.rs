@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::build::settings::SandboxPath;
-use crate::host_tools::libraries::{expand_run_path, loader_dirs, read_info};
+use crate::host_tools::loader::{expand_run_path, loader_dirs, read_info};
 
 /// Where programs of the host are looked for.
 const PROGRAM_DIRS: &[&str] = &["/bin", "/usr/bin", "/usr/local/bin", "/run/current-system/sw/bin"];
