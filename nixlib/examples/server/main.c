@@ -31,6 +31,22 @@ static const char ANSWER[] = "HTTP/1.1 200 OK\r\n"
                              "\r\n"
                              "hello from server!\n";
 
+/* Reads up to the empty line that ends a request's head, which may arrive in several pieces: to
+   close a connection with a part of it unread would reset it, and the answer could be lost. */
+static int read_head(int client) {
+    char head[8192];
+    size_t length = 0;
+    while (length < sizeof head - 1) {
+        ssize_t count = read(client, head + length, sizeof head - 1 - length);
+        if (count < 0 && errno == EINTR) continue;
+        if (count <= 0) return 0;
+        length += (size_t)count;
+        head[length] = '\0';
+        if (strstr(head, "\r\n\r\n") != NULL || strstr(head, "\n\n") != NULL) return 1;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv) {
     int port = argc > 1 ? atoi(argv[1]) : 8080;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -54,13 +70,11 @@ int main(int argc, char **argv) {
     printf("server: listening on port %d\n", port);
     fflush(stdout);
     for (;;) {
-        char request[4096];
         int client = accept(listener, NULL, NULL);
         if (client < 0) continue;
         if (argc > 2) {
             run(argv + 2, client);
-        } else if (read(client, request, sizeof request) > 0 &&
-                   write(client, ANSWER, sizeof ANSWER - 1) < 0) {
+        } else if (read_head(client) && write(client, ANSWER, sizeof ANSWER - 1) < 0) {
             perror("server: write");
         }
         close(client);

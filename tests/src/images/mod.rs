@@ -94,11 +94,12 @@ fn services_answer(shared: &Shared) -> Result<(), String> {
     let started = ["run", "-d", "--rm", "--network", "none", "services:0.1"];
     let id = succeed(daemon.docker().args(started))?;
     let pid = succeed(daemon.docker().args(["inspect", "-f", "{{.State.Pid}}", id.trim()]))?;
-    // No network is set up; the ports are asked from inside the container's own.
+    // No network is set up; the ports are asked from inside the container's own. The request comes
+    // in two pieces, as networks deliver it: neither service may answer before it has read both.
     let ask = |port: u16| {
         let script = format!(
             "for n in $(seq 100); do exec 3<>/dev/tcp/127.0.0.1/{port} && break; sleep 0.1; done 2> /dev/null; \
-             printf 'GET / HTTP/1.1\\r\\n\\r\\n' >&3; cat <&3"
+             printf 'GET / HTTP/1.1\\r\\n' >&3; sleep 0.1; printf '\\r\\n' >&3; cat <&3"
         );
         succeed(Command::new("nsenter").args(["-t", pid.trim(), "-n", "bash", "-c", &script]))
     };
