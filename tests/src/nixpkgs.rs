@@ -1,4 +1,4 @@
-//! A whole nixpkgs: all its packages, a NixOS system and hundreds of closures are those of a real Nix.
+//! A whole nixpkgs: all its packages, a NixOS system and the closures of both are those of a real Nix.
 //!
 //! The tree is not part of this repository: `MINI_NIX_NIXPKGS` names its folder, and without it there are no
 //! such cases; `docs/testing.md` says which tree the exceptions below are for.
@@ -25,11 +25,9 @@ const WITH_VERSION: &[&str] = &["irods", "irods-icommands"];
 /// Packages that Nix 2.8 alone lists: the same derivation under a second name, which it does not notice.
 const ONLY_28: &[&str] = &["vala"];
 
-/// Every so many packages, one has its closure compared.
-const EVERY: usize = 50;
-
-/// Packages instantiated by one call.
-const BATCH: usize = 64;
+/// Settings that make every package show up, whatever the machine and the user.
+const SETTINGS: &str =
+    r#"system = "x86_64-linux"; overlays = [ ]; config = { allowUnfree = true; };"#;
 
 /// A system with a server of each kind.
 const CONFIGURATION: &str = r#"{
@@ -60,7 +58,7 @@ pub(crate) fn collect(bed: Bed, trials: &mut Vec<Trial>) {
     }
 }
 
-/// Settings that make every package show up, whatever the machine and the user.
+/// The same settings as arguments of a program.
 fn arguments(command: &mut Command) {
     command.args(["--argstr", "system", "x86_64-linux", "--arg", "overlays", "[ ]"]);
     command.args(["--arg", "config", "{ allowUnfree = true; }"]);
@@ -202,6 +200,7 @@ fn system(bed: Bed, tree: &Path) -> Result<(), String> {
     if n < 500 { Err(format!("the system has only {n} derivations")) } else { Ok(()) }
 }
 
+/// All packages at once: every derivation and source that any of them needs.
 fn closures(bed: Bed, tree: &Path) -> Result<(), String> {
     let (_scratch, root) = scratch()?;
     let [mut ours, _] = both(bed, "env", &root);
@@ -210,18 +209,21 @@ fn closures(bed: Bed, tree: &Path) -> Result<(), String> {
     arguments(&mut ours);
     let all = stdout(&mut ours)?;
     let paths = all.lines().filter_map(|line| line.split(' ').next());
-    let same_everywhere = paths.filter(|path| !WITH_VERSION.contains(path));
-    let chosen: Vec<&str> = same_everywhere.step_by(EVERY).collect();
-    let mut n = 0;
-    for batch in chosen.chunks(BATCH) {
-        n = instantiate(bed, &root, &|command| {
-            command.arg(tree);
-            arguments(command);
-            for path in batch {
-                command.args(["-A", path]);
-            }
-        })?;
+    let chosen: Vec<&str> = paths.filter(|path| !WITH_VERSION.contains(path)).collect();
+    let mut text = format!(
+        "let pkgs = import {} {{ {SETTINGS} }}; in [\n",
+        tree.to_str().ok_or("the tree's path is not text")?
+    );
+    for path in &chosen {
+        let names: Vec<String> = path.split('.').map(|name| format!("\"{name}\"")).collect();
+        text += &format!("pkgs.{}\n", names.join("."));
     }
+    text += "]\n";
+    let file = root.join("all.nix");
+    std::fs::write(&file, text).map_err(|e| e.to_string())?;
+    let n = instantiate(bed, &root, &|command| {
+        command.arg(&file);
+    })?;
     let n_packages = chosen.len();
     if n < n_packages { Err(format!("{n} derivations of {n_packages} packages")) } else { Ok(()) }
 }
