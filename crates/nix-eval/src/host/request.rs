@@ -48,6 +48,12 @@ pub struct GitRequest {
     pub shallow: bool,
     /// Whether to fetch all references, to find the commit in any.
     pub all_refs: bool,
+    /// Whether the trees of submodules are part of it, in their places and at the commits recorded for them.
+    pub submodules: bool,
+    /// Whether files stay that attributes mark `export-ignore`. With submodules they do.
+    pub keep_ignored: bool,
+    /// Which addresses submodules may have: whole, below one, or by scheme (`x:`). `None` allows all.
+    pub allowed_uris: Option<Vec<String>>,
 }
 
 /// What is known of a tree that came from a git repository.

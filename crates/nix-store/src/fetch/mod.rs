@@ -266,3 +266,12 @@ impl Fetcher {
         Ok(Fetched { path, hash, git: None })
     }
 }
+
+/// Whether a URL is one of `allowed`, below one, or has an allowed scheme (`x:`).
+pub(crate) fn is_allowed(allowed: &[String], url: &str) -> bool {
+    allowed.iter().filter(|prefix| !prefix.is_empty()).any(|prefix| {
+        let Some(rest) = url.strip_prefix(prefix.as_str()) else { return false };
+        let is_scheme = prefix.strip_suffix(':').is_some_and(|s| !s.contains(['/', ':']));
+        rest.is_empty() || prefix.ends_with('/') || rest.starts_with('/') || is_scheme
+    })
+}

@@ -159,6 +159,201 @@ fn a_clean_repository_gives_its_commit_a_changed_one_its_files() {
     assert_eq!(fetch_git(&scene, &format!("git+file://{url}"), &rev).unwrap(), clean);
 }
 
+/// `top` with the submodule `vendor/sub`, which has the submodule `deep/inner`; all side by side in a folder,
+/// whose path is given.
+fn superproject(scene: &Scene) -> PathBuf {
+    let dir = scene.dir.path().join("all");
+    for name in ["inner", "sub", "top"] {
+        std::fs::create_dir_all(dir.join(name)).unwrap();
+        git(&dir.join(name), &["init", "-q", "-b", "main"]);
+    }
+    let write = |path: &str, text: &str| std::fs::write(dir.join(path), text).unwrap();
+    let finish = |name: &str, module: Option<(&str, &str)>| {
+        if let Some((url, path)) = module {
+            git(
+                &dir.join(name),
+                &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", url, path],
+            );
+        }
+        git(&dir.join(name), &["add", "."]);
+        git(&dir.join(name), &["commit", "-q", "-m", name]);
+    };
+    write("inner/in", "inner\n");
+    finish("inner", None);
+    write("sub/.gitattributes", "secret export-ignore\nsubst export-subst\n");
+    write("sub/secret", "x\n");
+    write("sub/subst", "$Format:%H$\n");
+    write("sub/tool", "#!/bin/sh\n");
+    std::fs::set_permissions(
+        dir.join("sub/tool"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    std::os::unix::fs::symlink("tool", dir.join("sub/link")).unwrap();
+    finish("sub", Some(("../inner", "deep/inner")));
+    write("top/t", "top\n");
+    finish("top", Some(("../sub", "vendor/sub")));
+    dir
+}
+
+fn with_submodules() -> GitRequest {
+    GitRequest { submodules: true, ..GitRequest::default() }
+}
+
+/// What Nix 2.26.3 gives for [`superproject`] with `submodules = true`.
+const SUPERPROJECT: &str = "sha256-M2sXC6kNF7WWSIQZ8wrCC2RcK2TwvfRdbaMmRmSDEjk=";
+
+#[test]
+fn submodules_are_in_their_places_at_their_recorded_commits() {
+    let scene = scene();
+    let dir = superproject(&scene);
+    let top = dir.join("top");
+    let url = top.to_str().unwrap();
+    // Neither what lies in the work trees of submodules nor their later commits matters to a commit.
+    std::fs::write(dir.join("sub/later"), "").unwrap();
+    git(&dir.join("sub"), &["add", "."]);
+    git(&dir.join("sub"), &["commit", "-q", "-m", "later"]);
+    let rev = scene.fetcher.fetch_git(url, "source", &GitRequest::default(), None).unwrap();
+    let rev = rev.git.unwrap().rev;
+    let by_rev = GitRequest { rev, ..with_submodules() };
+    let fetched = fetch_git(&scene, url, &by_rev).unwrap();
+    assert_eq!(fetched.hash.to_sri(), SUPERPROJECT);
+    assert_eq!(scene.text(&fetched, "vendor/sub/deep/inner/in"), "inner\n");
+    assert_eq!(scene.text(&fetched, "vendor/sub/subst"), "$Format:%H$\n");
+    let real = scene.fetcher.store.real_path(&fetched.path);
+    assert!(!real.join("vendor/sub/.git").exists());
+    // The same from its work tree, a clone without the submodules, and a bare clone that has no remote.
+    assert_eq!(fetch_git(&scene, url, &with_submodules()).unwrap(), fetched);
+    std::fs::create_dir(dir.join("clones")).unwrap();
+    git(&dir, &["clone", "-q", "top", "clones/fresh"]);
+    git(&dir, &["clone", "-q", "--bare", "top", "bare"]);
+    git(&dir.join("bare"), &["remote", "remove", "origin"]);
+    for clone in ["clones/fresh", "bare"] {
+        let clone = fetch_git(&scene, dir.join(clone).to_str().unwrap(), &with_submodules());
+        assert_eq!(clone.unwrap(), fetched);
+    }
+    let shallow = GitRequest { shallow: true, ..by_rev };
+    assert_eq!(fetch_git(&scene, url, &shallow).unwrap().path, fetched.path);
+    // Without them their places are empty directories; what is marked stays if asked for.
+    let without = fetch_git(&scene, url, &GitRequest::default()).unwrap();
+    let places = |fetched: &Fetched, inner: &str| {
+        std::fs::read_dir(scene.fetcher.store.real_path(&fetched.path).join(inner)).unwrap().count()
+    };
+    assert_eq!((places(&without, ""), places(&without, "vendor/sub")), (3, 0));
+    let kept = GitRequest { keep_ignored: true, ..GitRequest::default() };
+    let sub = fetch_git(&scene, dir.join("sub").to_str().unwrap(), &kept).unwrap();
+    assert_eq!(scene.text(&sub, "secret"), "x\n");
+    assert_eq!(
+        scene.eval(
+            &format!(
+                "removeAttrs (fetchGit {{ url = {url}; submodules = true; }}) [ \"outPath\" ]"
+            ),
+            |_| {}
+        ),
+        "{ lastModified = 1577934245; lastModifiedDate = \"20200102030405\"; \
+         narHash = \"sha256-M2sXC6kNF7WWSIQZ8wrCC2RcK2TwvfRdbaMmRmSDEjk=\"; \
+         rev = \"79c6832b0eb816b76f9878de2d045986429b4ee8\"; revCount = 1; \
+         shortRev = \"79c6832\"; submodules = true; }"
+    );
+}
+
+#[test]
+fn changed_submodules_are_taken_as_they_lie() {
+    let scene = scene();
+    let dir = superproject(&scene);
+    git(
+        &dir.join("top"),
+        &["-c", "protocol.file.allow=always", "submodule", "update", "--init", "--recursive", "-q"],
+    );
+    let url = dir.join("top").to_str().unwrap().to_owned();
+    assert!(!fetch_git(&scene, &url, &with_submodules()).unwrap().git.unwrap().is_dirty);
+    std::fs::write(dir.join("top/vendor/sub/deep/inner/in"), "changed\n").unwrap();
+    std::fs::write(dir.join("top/vendor/sub/untracked"), "").unwrap();
+    let fetched = fetch_git(&scene, &url, &with_submodules()).unwrap();
+    assert!(fetched.git.as_ref().unwrap().is_dirty);
+    assert_eq!(fetched.hash.to_sri(), "sha256-3x0GJzT0kQ8QhphnJTw9Ug/DTn6XCpF2J3uRrnu+FbI=");
+    // Whoever does not want submodules does not notice.
+    assert!(!fetch_git(&scene, &url, &GitRequest::default()).unwrap().git.unwrap().is_dirty);
+    git(&dir.join("top"), &["submodule", "--quiet", "deinit", "--all", "--force"]);
+    std::fs::write(dir.join("top/t"), "changed\n").unwrap();
+    let error = fetch_git(&scene, &url, &with_submodules()).unwrap_err().to_string();
+    assert!(error.contains("'vendor/sub' is not checked out"), "{error}");
+}
+
+#[test]
+fn submodules_are_fetched_from_where_they_may_be() {
+    let scene = scene();
+    let dir = superproject(&scene);
+    let top = dir.join("top");
+    let module = |url: &str| {
+        git(&top, &["config", "-f", ".gitmodules", "submodule.vendor/sub.url", url]);
+        git(&top, &["commit", "-q", "-a", "-m", "moved"]);
+        fetch_git(&scene, top.to_str().unwrap(), &with_submodules()).unwrap_err().to_string()
+    };
+    for (url, expected) in [
+        ("ext::sh -c x", "neither a URL"),
+        ("--upload-pack=x", "neither a URL"),
+        ("../../../../../../../../../../../../x", "above the root"),
+        ("../nope", "no such directory (submodule 'vendor/sub' of"),
+        ("../inner", "has no commit"),
+    ] {
+        let error = module(url);
+        assert!(error.contains(expected), "{error}");
+    }
+    // A repository from elsewhere must not read what lies here.
+    module(&format!("file://{}x", dir.join("sub").display()));
+    git(&top, &["update-server-info"]);
+    let root = top.join(".git");
+    let server = Server::start(move |_, line, s| {
+        let path = line.split(' ').nth(1).unwrap().split('?').next().unwrap();
+        match std::fs::read(root.join(path.trim_start_matches('/'))) {
+            Ok(bytes) => answer(s, "200 OK", "", &bytes),
+            Err(_) => answer(s, "404 Not Found", "", b""),
+        }
+    });
+    let error = fetch_git(&scene, &server.url, &with_submodules()).unwrap_err().to_string();
+    assert!(error.contains("it lies on this machine"), "{error}");
+    let restricted = |uri: &Path| {
+        let source = format!(
+            "(fetchGit {{ url = \"file://{}\"; submodules = true; }}).narHash",
+            dir.join("sub").display()
+        );
+        scene.eval(&source, |o| {
+            o.restrict_eval = true;
+            o.allowed_uris = vec![format!("file://{}", uri.display())];
+        })
+    };
+    assert!(restricted(&dir.join("sub")).contains("forbidden in restricted mode"));
+    assert!(restricted(&dir).starts_with("\"sha256-"));
+}
+
+#[test]
+fn no_configuration_of_a_submodule_is_run() {
+    let scene = scene();
+    let dir = superproject(&scene);
+    let top = dir.join("top");
+    git(
+        &top,
+        &["-c", "protocol.file.allow=always", "submodule", "update", "--init", "--recursive", "-q"],
+    );
+    let mark = scene.dir.path().join("ran");
+    let script = scene.dir.path().join("script");
+    std::fs::write(&script, format!("#!/bin/sh\ntouch {}\n", mark.display())).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, mode).unwrap();
+    let text = script.to_str().unwrap();
+    for place in ["vendor/sub", "vendor/sub/deep/inner"] {
+        for name in ["core.fsmonitor", "filter.evil.clean", "filter.evil.smudge", "diff.external"] {
+            git(&top.join(place), &["config", name, text]);
+        }
+        std::fs::write(top.join(place).join(".gitattributes"), "* filter=evil\n").unwrap();
+    }
+    fetch_git(&scene, top.to_str().unwrap(), &with_submodules()).unwrap();
+    std::fs::write(top.join("vendor/sub/tool"), "changed").unwrap();
+    fetch_git(&scene, top.to_str().unwrap(), &with_submodules()).unwrap();
+    assert!(!mark.exists());
+}
+
 #[test]
 fn options_commands_and_other_protocols_are_refused() {
     let scene = scene();
@@ -318,4 +513,16 @@ fn pure_and_restricted_evaluation_refuse_what_they_must() {
     let error = restricted("fetchTarball \"https://h/x\"", "https://other");
     assert!(error.contains("access to URI 'https://h/x' is forbidden"), "{error}");
     assert!(restricted(&format!("fetchGit {dir}"), "https:").starts_with("restricted: access to"));
+}
+
+#[test]
+fn uris_are_allowed_whole_below_or_by_scheme() {
+    let allowed = |prefix: &str, url| is_allowed(&[prefix.to_owned()], url);
+    assert!(allowed("https://h/a", "https://h/a"));
+    assert!(allowed("https://h/a", "https://h/a/b"));
+    assert!(allowed("https://h/a/", "https://h/a/b"));
+    assert!(!allowed("https://h/a", "https://h/ab"));
+    assert!(!allowed("https://h", "https://h.evil/"));
+    assert!(allowed("https:", "https://x/"));
+    assert!(!allowed("", "https://x/"));
 }

@@ -8,14 +8,16 @@ use super::{Refusal, Target};
 use crate::error::StoreError;
 use crate::sys::{Dir, EntryType, delete_tree};
 
-pub(super) struct DirTarget<'a> {
+/// A directory that is being filled.
+pub(crate) struct DirTarget<'a> {
     root: &'a Dir,
     /// The directory of the last entry: the next one mostly lies there too.
     last: Option<(Vec<Vec<u8>>, Dir)>,
 }
 
 impl<'a> DirTarget<'a> {
-    pub(super) fn new(root: &'a Dir) -> DirTarget<'a> {
+    /// Nothing is there yet.
+    pub(crate) fn new(root: &'a Dir) -> DirTarget<'a> {
         DirTarget { root, last: None }
     }
 

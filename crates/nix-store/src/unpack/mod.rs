@@ -21,6 +21,8 @@ use crate::codec::{CodecLimits, Compression, decoder};
 use crate::error::StoreError;
 use crate::sys::Dir;
 
+pub(crate) use directory::DirTarget;
+
 /// What an archive may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnpackLimits {
@@ -59,7 +61,7 @@ pub fn unpack_tar(
     into: &Dir,
     limits: &UnpackLimits,
 ) -> Result<(), StoreError> {
-    unpack(archive, place, &mut directory::DirTarget::new(into), limits)
+    unpack(archive, place, &mut DirTarget::new(into), limits)
 }
 
 /// Unpacks a tar archive, compressed or not, into memory. `place` is for errors.
@@ -77,7 +79,7 @@ pub fn unpack_tar_in_memory(
 }
 
 /// Why an entry cannot be made.
-enum Refusal {
+pub(crate) enum Refusal {
     /// The archive is to blame.
     Entry(String),
     /// The machine is.
@@ -91,7 +93,7 @@ impl From<StoreError> for Refusal {
 }
 
 /// Where entries go. Paths are checked components, never empty but for the root directory.
-trait Target {
+pub(crate) trait Target {
     fn directory(&mut self, path: &[&[u8]]) -> Result<(), Refusal>;
     fn file(
         &mut self,
@@ -204,7 +206,7 @@ fn read_text(error: &io::Error, n_entries: u64, compression: Compression) -> Str
 }
 
 /// The components of an entry's name; none for the root directory.
-fn components(name: &[u8], max_depth: usize) -> Result<Vec<&[u8]>, String> {
+pub(crate) fn components(name: &[u8], max_depth: usize) -> Result<Vec<&[u8]>, String> {
     if name.contains(&0) {
         return Err("the name contains a zero byte".to_owned());
     }
