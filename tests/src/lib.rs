@@ -8,6 +8,7 @@ mod bed;
 mod drv;
 mod env;
 mod faults;
+mod fuzz;
 mod goldens;
 mod http;
 mod images;
@@ -48,6 +49,7 @@ pub fn run() -> ExitCode {
     faults::collect(bed, &mut trials);
     nixpkgs::collect(bed, &mut trials);
     parsers::collect(bed, &mut trials);
+    fuzz::collect(&mut trials);
     let programs = match programs::collect(bed, &mut trials) {
         Ok(programs) => programs,
         Err(message) => {

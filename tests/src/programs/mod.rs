@@ -13,7 +13,7 @@ mod ours;
 pub(crate) mod peer;
 pub(crate) mod rng;
 mod shrink;
-mod texts;
+pub(crate) mod texts;
 mod types;
 
 use std::{

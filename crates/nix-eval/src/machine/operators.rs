@@ -142,10 +142,18 @@ impl Machine {
     pub(crate) fn interpolate_path(&mut self, frame: Frame, range: Range) -> Result<Value, Error> {
         let unit = frame.unit();
         let mut text: Vec<u8> = Vec::new();
+        // A reference to the store is a mistake only when all parts are there.
+        let mut mistake = None;
         for &word in unit.words(range) {
             let v = self.eval(frame, NodeId(word))?;
-            let part = self.path_part(v)?;
-            text.extend_from_slice(part.bytes());
+            match self.path_part(v) {
+                Ok(part) => text.extend_from_slice(part.bytes()),
+                Err(e) if e.class() == Class::Context => mistake = mistake.or(Some(e)),
+                Err(e) => return Err(e),
+            }
+        }
+        if let Some(mistake) = mistake {
+            return Err(mistake);
         }
         let text = canonicalise(&text);
         Ok(self.new_path(&NixPath { accessor: unit.accessor, text }))

@@ -199,7 +199,8 @@ impl Reader<'_> {
             if let Ok(n) = text.parse::<i64>() {
                 return Ok(m.new_int(n));
             }
-            if !text.starts_with('-') {
+            // COMPAT: beyond 64 bits without a sign it is a float again.
+            if text.parse::<u64>().is_ok() {
                 return Err(error::format(format!("JSON number {text} is out of range")));
             }
         }
