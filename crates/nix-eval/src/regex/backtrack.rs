@@ -4,7 +4,8 @@
 //! first successful path of a repeat. What can be reached from a state at a position depends on nothing
 //! else but how often the repeats that can match nothing were entered at this very position, so each such
 //! question is answered once: the work is linear in states times length of the text, where libstdc++ is
-//! exponential. Paths live on an explicit stack; the native one is not used.
+//! exponential. Paths live on an explicit stack; the native one is not used. Nested repeats that can match
+//! nothing multiply the questions; they end at a limit, as everything here that grows.
 
 use std::collections::HashMap;
 
@@ -15,6 +16,13 @@ use super::{
 
 /// Most cells of the memory; four bytes each.
 const MAX_CELLS: usize = 1 << 26;
+
+/// Most answers beside those cells, about 200 MB: nested repeats of parts that can be empty ask exponentially many
+/// questions.
+const MAX_RARE: usize = 3 << 20;
+
+/// Most choices of one path; 48 bytes each.
+const MAX_FRAMES: usize = 1 << 22;
 
 /// States between two polls.
 const POLL_STEPS: u32 = 4096;
@@ -107,7 +115,7 @@ impl<'a> Backtracker<'a> {
             };
             match (self.program.states[frame.state as usize], frame.first) {
                 (State::Repeat { .. }, None) if found.is_some() => {
-                    self.remember(&frame, search, cell(found, false));
+                    self.remember(&frame, search, cell(found, false))?;
                 }
                 (State::Repeat { next, .. } | State::Alternate { second: next, .. }, None) => {
                     question = Some((next, frame.at, frame.counters));
@@ -118,7 +126,7 @@ impl<'a> Backtracker<'a> {
                     // Of equals the first; `None` is less than every end.
                     let second = found > first;
                     found = if second { found } else { first };
-                    self.remember(&frame, search, cell(found, second));
+                    self.remember(&frame, search, cell(found, second))?;
                 }
                 // Frames are made for branching states only.
                 (_, None) => {}
@@ -156,6 +164,9 @@ impl<'a> Backtracker<'a> {
                     let known = self.recall(branch, at, counters, search);
                     if known != UNKNOWN {
                         return Ok(end_of(known));
+                    }
+                    if self.stack.len() == MAX_FRAMES {
+                        return Err(Stop::Memory);
                     }
                     self.stack.push(Frame { state, at, counters, first: None });
                     state = first;
@@ -220,19 +231,21 @@ impl<'a> Backtracker<'a> {
         }
     }
 
-    fn remember(&mut self, frame: &Frame, search: Search, cell: Cell) {
+    fn remember(&mut self, frame: &Frame, search: Search, cell: Cell) -> Result<(), Stop> {
         let (State::Repeat { branch, .. } | State::Alternate { branch, .. }) =
             self.program.states[frame.state as usize]
         else {
-            return;
+            return Ok(());
         };
         match self.cell_index(branch, frame.at, frame.counters, search) {
             Some(index) => self.memory[index] = cell,
+            None if self.rare.len() == MAX_RARE => return Err(Stop::Memory),
             None => {
                 let key = (branch, frame.at, frame.counters, search.is_special(frame.at));
                 self.rare.insert(key, cell);
             }
         }
+        Ok(())
     }
 
     /// The groups of the match that [`Backtracker::find_end`] found last from `begin` in `mode`.

@@ -359,6 +359,16 @@ mod tests {
         assert_eq!(regex.match_whole(text.as_bytes(), &mut || false), Err(Stop::Polled));
     }
 
+    #[test]
+    fn nested_repeats_of_empty_parts_end_at_a_limit_of_memory() {
+        let nested = format!("{}a{}*", "(".repeat(20), "*)".repeat(20));
+        let deep = format!("({}z)*(y*)*", "(a|b)?".repeat(500));
+        for (pattern, text) in [(nested, "b".to_owned()), (deep, "z".repeat(20_000))] {
+            let regex = Regex::new(pattern.as_bytes()).expect("legal");
+            assert_eq!(regex.match_whole(text.as_bytes(), &mut || true), Err(Stop::Memory));
+        }
+    }
+
     /// Small texts and patterns, all of them; regex-automata against the backtracker.
     #[test]
     fn both_engines_agree_where_both_may_be_used() {
