@@ -52,6 +52,9 @@ pub struct SourceMap {
     libraries: Vec<Box<[u8]>>,
 }
 
+/// What messages call the text of the function `derivation`, which is written in Nix.
+pub(crate) const DERIVATION: &str = "derivation";
+
 impl SourceMap {
     /// Adds a source and numbers it.
     pub fn add(&self, source: Source) -> FileId {
@@ -65,9 +68,13 @@ impl SourceMap {
         SourceMap { libraries, ..SourceMap::default() }
     }
 
-    /// Whether a source belongs to a library: to the store, the search path or an embedded tree.
+    /// Whether a source belongs to a library: to the store, the search path or an embedded tree. So does the
+    /// text of the function `derivation`.
     pub fn is_library(&self, origin: &Origin) -> bool {
-        let Origin::Path(path) = origin else { return false };
+        let path = match origin {
+            Origin::Path(path) => path,
+            Origin::Text(name) => return **name == *DERIVATION,
+        };
         path.starts_with(b"<")
             || self.libraries.iter().any(|dir| {
                 path.strip_prefix(&**dir).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')

@@ -111,11 +111,26 @@ fn expressions(bed: Bed) -> Result<(), String> {
         "(import <nixpkgs> { }).dockerTools.buildImag { name = \"x\"; }\n",
     )?;
     scratch.write("file.nix", "(import <nixpkgs> { }).dockerTools.buildImage { name = \"x\"; copyToRoot = [ ./no/such/file ]; }\n")?;
+    scratch.write("environment.nix", "{ pkgs ? import <nixpkgs> { } }:\npkgs.dockerTools.buildImage {\n  name = \"x\";\n  copyToRoot = pkgs.buildEnv { name = \"root\"; paths = [\n    ./missing\n  ]; };\n}\n")?;
+    scratch.write("source.nix", "(import <nixpkgs> { }).stdenv.mkDerivation {\n  name = \"x\";\n  src = ./also/missing;\n}\n")?;
     let cases: &[(&str, &[&str])] = &[
         ("syntax.nix", &["expected ';'", "syntax.nix:3:13", "put ';' here"]),
         ("recursion.nix", &["infinite recursion", "recursion.nix:1"]),
         ("attribute.nix", &["attribute 'buildImag' missing", "buildImage", "attribute.nix:1"]),
-        ("file.nix", &["no/such/file': No such file"]),
+        (
+            "file.nix",
+            &["no/such/file' does not exist\n   at ", "file.nix:1:76", "nothing is there"],
+        ),
+        (
+            "environment.nix",
+            &[
+                "missing' does not exist\n   at ",
+                "environment.nix:5:5",
+                "  5 |     ./missing",
+                "^^^^^^^^^",
+            ],
+        ),
+        ("source.nix", &["also/missing' does not exist\n   at ", "source.nix:3:9"]),
         ("nowhere.nix", &["nowhere.nix' does not exist"]),
     ];
     for (file, wanted) in cases {

@@ -222,7 +222,7 @@ fn read_file_type(m: &mut Machine, path: Value) -> Result<Value, Error> {
     let path = m.coerce_to_real_path(path)?;
     match m.metadata(&path, false)? {
         Some(found) => Ok(m.new_text(type_name(found.file_type))),
-        None => Err(error::no_such_path(&m.path_text(&path))),
+        None => Err(error::no_such_path(&path, &m.path_text(&path))),
     }
 }
 

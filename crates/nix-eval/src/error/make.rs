@@ -5,6 +5,7 @@
 
 use super::{Class, Error, suggest};
 use crate::{
+    host::NixPath,
     limits::LimitKind,
     symbol::{Symbol, Symbols},
     value::{Attrs, View},
@@ -235,9 +236,10 @@ pub fn host(error: crate::host::HostError) -> Error {
     error.into_error()
 }
 
-/// There is nothing at a path that a builtin was asked to look at.
+/// There is nothing at a path that a builtin was asked to look at; `shown` is what programs call it.
 #[cold]
-pub fn no_such_path(path: &[u8]) -> Error {
-    Error::new(Class::Io, format!("path '{}' does not exist", String::from_utf8_lossy(path)))
+pub fn no_such_path(path: &NixPath, shown: &[u8]) -> Error {
+    Error::new(Class::Io, format!("path '{}' does not exist", String::from_utf8_lossy(shown)))
         .numbered(2)
+        .about_missing(path.clone())
 }

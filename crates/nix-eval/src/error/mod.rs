@@ -21,7 +21,7 @@ pub use self::{
 };
 use crate::{
     evaluator::lock,
-    host::HostError,
+    host::{HostError, NixPath},
     limits::LimitKind,
     source::{Location, SourceMap},
 };
@@ -142,6 +142,8 @@ struct Raised {
     /// Frames left out of the middle of `frames`.
     n_folded: u64,
     sources: Option<Arc<SourceMap>>,
+    /// Where the user's files name what the mistake is about.
+    named: Vec<Location>,
 }
 
 /// A mistake, wherever it is noticed later.
@@ -168,6 +170,8 @@ pub struct Mistake {
     /// A text that may be meant, and what it is to replace: part of the first remedy, where the primary place
     /// reads like that.
     pub instead: Option<(Vec<u8>, String)>,
+    /// The path that nothing lies at.
+    pub missing: Option<NixPath>,
     /// Other mistakes that were seen at the same time.
     pub further: Vec<Mistake>,
     /// What needs what, for a value that needs itself.
@@ -249,6 +253,7 @@ impl Error {
             source: None,
             limit: None,
             instead: None,
+            missing: None,
             further: Vec::new(),
             cycle: Mutex::default(),
             failure: OnceLock::new(),
@@ -263,6 +268,7 @@ impl Error {
             path: Vec::new(),
             n_folded: 0,
             sources: None,
+            named: Vec::new(),
         }))
     }
 
@@ -437,10 +443,30 @@ impl Error {
         self.frame(FrameKind::Context, text, None)
     }
 
-    /// Gives the error the texts that its places lie in.
+    /// Says which path nothing lies at.
     #[must_use]
-    pub(crate) fn with_sources(mut self, sources: &Arc<SourceMap>) -> Error {
-        self.0.sources.get_or_insert_with(|| sources.clone());
+    pub(crate) fn about_missing(self, path: NixPath) -> Error {
+        self.edit(|m| m.missing = Some(path))
+    }
+
+    /// Gives the error the texts that its places lie in. `named` finds the places that name a path.
+    #[must_use]
+    pub(crate) fn with_sources(
+        mut self,
+        sources: &Arc<SourceMap>,
+        named: impl FnOnce(&NixPath) -> Vec<Location>,
+    ) -> Error {
+        if self.0.sources.is_some() {
+            return self;
+        }
+        self.0.sources = Some(sources.clone());
+        if let Some(path) = &self.0.mistake.missing {
+            let mut places = named(path);
+            places.retain(|place| {
+                sources.get(place.file).is_some_and(|source| !sources.is_library(&source.origin))
+            });
+            self.0.named = places;
+        }
         self
     }
 
@@ -508,6 +534,9 @@ impl Error {
             raised.sources.as_deref(),
         );
         report.path = self.path();
+        if let Some(sources) = &raised.sources {
+            report.name_places(&raised.named, sources);
+        }
         report
     }
 }

@@ -210,7 +210,7 @@ impl Shared {
         let parts = machine.into_parts();
         lock(&self.stats).add(&parts.stats);
         lock(&self.parts).push(parts.fresh());
-        result.map_err(|e| e.with_sources(&self.sources))
+        result.map_err(|e| e.with_sources(&self.sources, |path| self.units.naming(path)))
     }
 
     /// The closure with this number.

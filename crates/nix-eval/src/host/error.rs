@@ -33,6 +33,8 @@ pub struct HostError {
     pub message: String,
     /// What caused it.
     pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    /// The path that nothing lies at: reports show where a program names it.
+    pub missing: Option<NixPath>,
 }
 
 impl fmt::Display for HostError {
@@ -50,7 +52,7 @@ impl std::error::Error for HostError {
 impl HostError {
     /// An error without a cause.
     pub fn new(kind: HostErrorKind, message: impl Into<String>) -> HostError {
-        HostError { kind, message: message.into(), source: None }
+        HostError { kind, message: message.into(), source: None, missing: None }
     }
 
     /// The host gives nothing of this kind; `capability` is such as `reading files`.
@@ -60,7 +62,9 @@ impl HostError {
 
     /// Nothing lies at the path.
     pub fn not_found(path: &NixPath) -> HostError {
-        HostError::new(HostErrorKind::NotFound, format!("path '{}' does not exist", path.to_text()))
+        let message = format!("path '{}' does not exist", path.to_text());
+        let missing = Some(path.clone());
+        HostError { missing, ..HostError::new(HostErrorKind::NotFound, message) }
     }
 
     /// The file system failed at the path.
@@ -69,7 +73,8 @@ impl HostError {
             return HostError::not_found(path);
         }
         let message = format!("cannot read '{}': {error}", path.to_text());
-        HostError { kind: HostErrorKind::Io, message, source: Some(Arc::new(error)) }
+        let source = Some(Arc::new(error) as _);
+        HostError { source, ..HostError::new(HostErrorKind::Io, message) }
     }
 
     /// As an error of the language.
@@ -82,7 +87,10 @@ impl HostError {
             HostErrorKind::Feature => Class::Feature,
             HostErrorKind::Cancelled => Class::Interrupted,
         };
-        let error = Error::new(class, self.message);
+        let mut error = Error::new(class, self.message);
+        if let Some(path) = self.missing {
+            error = error.about_missing(path);
+        }
         match self.source {
             Some(source) => error.caused_by(source),
             None => error,

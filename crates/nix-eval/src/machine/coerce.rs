@@ -179,7 +179,14 @@ impl Machine {
         self.check_readable(path)?;
         let host = self.host_arc();
         let object = Addition { name: &name, path };
-        let store_path = host.add_to_store(&object, &self.host_cx())?;
+        let added = host.add_to_store(&object, &self.host_cx());
+        let store_path = match added {
+            Ok(store_path) => store_path,
+            Err(_) if matches!(self.metadata(path, false), Ok(None)) => {
+                return Err(error::no_such_path(path, &self.path_text(path)));
+            }
+            Err(error) => return Err(error.into()),
+        };
         let text = host.store_dir().display(&store_path);
         let id = self.contexts().one(ContextElement::Opaque(store_path));
         self.allow_path(text.as_bytes());

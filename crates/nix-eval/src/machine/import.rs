@@ -11,7 +11,7 @@ use crate::{
     host::{FileType, NixPath},
     ir,
     limits::LimitKind,
-    source::{FileId, Location, Origin, Source},
+    source::{self, FileId, Location, Origin, Source},
     syntax::{self, ReadOptions, SyntaxError, SyntaxErrorKind},
     value::{AccessorId, Attrs, Builtin, ContextId, PathRef, Run, Str, Thunk, Value, code::Unit},
 };
@@ -49,7 +49,7 @@ in
 ";
 
 fn load_derivation(m: &mut Machine) -> Result<Value, Error> {
-    m.eval_text(DERIVATION.as_bytes(), Origin::Text("derivation".into()), b"/", None)
+    m.eval_text(DERIVATION.as_bytes(), Origin::Text(source::DERIVATION.into()), b"/", None)
 }
 
 impl Machine {

@@ -9,8 +9,9 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::{AccessorId, Value};
+use super::{AccessorId, Value, View};
 use crate::{
+    host::NixPath,
     ir::{self, BodyId, CacheId, Node, NodeId, Params, Range},
     source::Location,
     symbol::Symbol,
@@ -97,6 +98,28 @@ impl Units {
         self.0.lock().unwrap_or_else(|e| e.into_inner()).push(unit);
         // SAFETY: the unit stays where it is until `self` is dropped.
         unsafe { &*unit }
+    }
+
+    /// The literals that are this path.
+    pub(crate) fn naming(&self, path: &NixPath) -> Vec<Location> {
+        let mut found = Vec::new();
+        for &unit in &*self.0.lock().unwrap_or_else(|e| e.into_inner()) {
+            // SAFETY: the unit stays where it is until `self` is dropped.
+            let unit = unsafe { &*unit };
+            let is_path =
+                |value: &Value| matches!(value.view(), View::Path(p) if p.bytes() == path.text);
+            if unit.accessor != path.accessor || !unit.consts.iter().any(is_path) {
+                continue;
+            }
+            for (node, &span) in unit.file.nodes.iter().zip(&unit.file.spans) {
+                if let Node::Const(id) = node
+                    && is_path(&unit.consts[id.0 as usize])
+                {
+                    found.push(Location { file: unit.file.file, span });
+                }
+            }
+        }
+        found
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod calls;
 mod names;
+mod paths;
 mod recursion;
 mod syntax;
 mod types;

@@ -12,7 +12,7 @@ pub use self::{
     label::{Excerpt, Label, Position},
     text::{Style, printable},
 };
-use super::{Frame, Mistake};
+use super::{Frame, FrameKind, Mistake};
 use crate::source::{Location, SourceMap};
 
 /// A remedy.
@@ -132,6 +132,42 @@ impl Report {
         }
     }
 
+    /// Shows where the user's files name what the mistake is about. If the mistake itself lies in a library,
+    /// or nowhere, these places come first.
+    pub(crate) fn name_places(&mut self, places: &[Location], sources: &SourceMap) {
+        let mut places =
+            places.iter().filter_map(|&place| Label::new(sources, place, "named here", false));
+        match self.labels.first() {
+            Some(first) if !first.library => {
+                let is_inside = |label: &Label| {
+                    label.file == first.file
+                        && first.bytes[0] <= label.bytes[0]
+                        && label.bytes[1] <= first.bytes[1]
+                };
+                let others: Vec<Label> = places.collect();
+                if !others.iter().any(is_inside) {
+                    self.labels.extend(others);
+                }
+            }
+            first => {
+                let Some(place) = places.next() else { return };
+                let first = first.cloned();
+                if first.is_some() {
+                    self.labels.remove(0);
+                }
+                let text = "nothing is there".to_owned();
+                self.labels.insert(0, Label { primary: true, text, ..place });
+                self.labels.extend(places);
+                if let Some(label) = first {
+                    let label = Some(Label { primary: false, text: String::new(), ..label });
+                    let text = "while looking there".to_owned();
+                    let kind = FrameKind::Builtin.name();
+                    self.trace.insert(0, ReportFrame { kind, text, label });
+                }
+            }
+        }
+    }
+
     /// The report as JSON, one object on one line.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|e| format!("{{\"message\":\"{e}\"}}"))
@@ -160,7 +196,7 @@ mod tests {
             .hint("did you mean 'https'?")
             .frame(FrameKind::Call, "while calling 'f'", None)
             .frame(FrameKind::Call, "while calling 'f'", None)
-            .with_sources(&sources);
+            .with_sources(&sources, |_| Vec::new());
         let expected = "\
 error: attribute 'htps' missing
    at /w/attr.nix:3:12
