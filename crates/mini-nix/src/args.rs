@@ -46,6 +46,7 @@ pub(crate) fn common(name: &'static str, about: &'static str) -> Command {
                 .help("give a setting a value"),
         )
         .arg(flag("readonly-mode", "do not write to the store").long("readonly-mode"))
+        .arg(flag("stats", "say on standard error what the evaluation did, as JSON").long("stats"))
         .arg(
             Arg::new("error-format")
                 .long("error-format")

@@ -14,6 +14,7 @@ mod names;
 mod open;
 mod realise;
 mod settings;
+mod stats;
 
 use std::{
     io::{IsTerminal, Write},

@@ -21,7 +21,7 @@ use nix_store::{
     host::{Fetch, Realise, StoreHost, StoreHostOptions},
 };
 
-use crate::{args, exit::Failure, settings::Settings};
+use crate::{args, exit::Failure, settings::Settings, stats};
 
 /// Becomes the process that runs a build, if this process was started as one.
 pub(crate) fn start_if_asked() {
@@ -34,6 +34,16 @@ pub(crate) struct Session {
     pub(crate) store: Option<Arc<LocalStore>>,
     pub(crate) evaluator: Evaluator,
     json_errors: bool,
+    /// Whether and where to say what the evaluation did when the session ends, however it ends.
+    stats: Option<stats::Wanted>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(wanted) = &self.stats {
+            wanted.print(&self.evaluator.stats());
+        }
+    }
 }
 
 /// The settings of a call, with what there was to warn about said.
@@ -165,7 +175,8 @@ impl Session {
         let evaluator = Engine::new(options).evaluator();
         let json_errors =
             matches.get_one::<String>("error-format").is_some_and(|format| format == "json");
-        Ok(Session { settings, store, evaluator, json_errors })
+        let stats = stats::Wanted::of(matches.get_flag("stats"));
+        Ok(Session { settings, store, evaluator, json_errors, stats })
     }
 
     /// An evaluation error as a failure of the command.

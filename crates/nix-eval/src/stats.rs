@@ -18,6 +18,10 @@ pub struct Stats {
     pub select_misses: u64,
     /// Files loaded.
     pub files: u64,
+    /// Bytes of those files.
+    pub source_bytes: u64,
+    /// Nanoseconds spent turning their texts into programs.
+    pub read_nanos: u64,
     /// Bytes of heap handed out.
     pub heap_bytes: u64,
     /// Interned shapes.
@@ -36,6 +40,8 @@ impl Stats {
         self.builtin_calls += other.builtin_calls;
         self.select_misses += other.select_misses;
         self.files += other.files;
+        self.source_bytes += other.source_bytes;
+        self.read_nanos += other.read_nanos;
         self.steps = other.steps;
     }
 }

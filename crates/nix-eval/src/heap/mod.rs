@@ -60,7 +60,7 @@ impl Heap {
                 next: 0,
                 end: 0,
                 n_chunks: 0,
-                reserve: Mapping::new(CHUNK, false),
+                reserve: Mapping::new(CHUNK),
             }),
             bytes: AtomicU64::new(0),
             limit: AtomicU64::new(limit),
@@ -106,7 +106,7 @@ impl Heap {
         self.account(bytes);
         let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
         if bytes > HUGE {
-            match Mapping::new(bytes, bytes >= CHUNK) {
+            match Mapping::new(bytes) {
                 Some(mapping) => {
                     let address = mapping.address();
                     state.mappings.push(mapping);
@@ -123,7 +123,7 @@ impl Heap {
         if state.end - state.next < bytes {
             // The first chunks are small: an evaluator for one expression should not cost megabytes.
             let size = if state.n_chunks == 0 { CHUNK / 4 } else { CHUNK };
-            let mapping = Mapping::new(size, state.n_chunks > 1).or_else(|| {
+            let mapping = Mapping::new(size).or_else(|| {
                 self.over.store(true, Ordering::Relaxed);
                 state.reserve.take()
             });

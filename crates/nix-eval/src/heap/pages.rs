@@ -2,9 +2,7 @@
 
 use std::{ffi::c_void, ptr::null_mut};
 
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
-
-const HUGE_PAGE: usize = 2 << 20;
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 /// An anonymous private mapping, zeroed; returned to the system when dropped.
 #[derive(Debug)]
@@ -14,23 +12,11 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    /// Maps `len` bytes, rounded up to pages; `huge` asks for huge pages and aligns the start to them.
-    /// `None` when the system refuses.
-    pub(crate) fn new(len: usize, huge: bool) -> Option<Mapping> {
-        let len = len.next_multiple_of(4096);
-        if !huge {
-            return Mapping::map(len);
-        }
-        let wide = Mapping::map(len + HUGE_PAGE)?;
-        let start = wide.address.next_multiple_of(HUGE_PAGE);
-        let (address, total) = (wide.address, wide.len);
-        std::mem::forget(wide);
-        Mapping { address, len: start - address };
-        let aligned = Mapping { address: start, len };
-        Mapping { address: start + len, len: address + total - (start + len) };
-        // SAFETY: the range is ours; the advice changes no contents. A refusal costs only speed.
-        let _ = unsafe { madvise(start as *mut c_void, len, Advice::LinuxHugepage) };
-        Some(aligned)
+    /// Maps `len` bytes, rounded up to pages. `None` when the system refuses.
+    ///
+    /// Huge pages are not asked for: `docs/performance.md` has the figures.
+    pub(crate) fn new(len: usize) -> Option<Mapping> {
+        Mapping::map(len.next_multiple_of(4096))
     }
 
     /// Reserves `len` bytes of address space; pages get memory when touched, and are not counted before.

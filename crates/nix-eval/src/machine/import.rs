@@ -69,6 +69,8 @@ impl Machine {
             return Err(error::limit(LimitKind::Imports, limit.into()));
         }
         self.stats.files += 1;
+        self.stats.source_bytes += text.len() as u64;
+        let began = std::time::Instant::now();
         let file = self.shared.sources.add(Source { origin, text: text.clone() });
         let program = self.read_with(file, &text, base_dir, scope, |m, options| {
             m.reader.read(&engine.symbols, file, &text, options)
@@ -79,6 +81,7 @@ impl Machine {
         }
         let unit =
             Unit::new(program, accessor, |file, constant| self.constant(file, constant, accessor));
+        self.stats.read_nanos += began.elapsed().as_nanos() as u64;
         Ok(self.shared.keep_unit(unit))
     }
 
