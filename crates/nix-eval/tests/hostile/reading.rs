@@ -31,6 +31,11 @@ fn deep_nesting_of_every_kind_is_read_or_refused() {
             ("[ ] ++ ", "[ ]", ""),
             ("true -> ", "true", ""),
             ("{ inherit (", "{ a = 1; }", ") a; }"),
+            ("let inherit (", "{ a = 1; }", ") a; in { inherit a; }"),
+            ("if ", "true", " then true else false"),
+            ("with ", "{ }", "; { }"),
+            ("assert ", "true", "; true"),
+            ("{ a = \"a\"; }.${", "\"a\"", "}"),
         ] {
             // Odd numbers of signs and the like do not matter: what counts is that it ends.
             let text = nested(open, inside, close, n);
@@ -48,7 +53,14 @@ fn long_chains_are_read_in_linear_time() {
     check(&vec!["[ ]"; 100_000].join("++"), End::Value("[ ]"));
     check(&vec!["{ }"; 100_000].join("//"), End::Value("{ }"));
     check(&vec!["true"; 100_000].join("&&"), End::Value("true"));
-    check(&format!("{}true", "!".repeat(50_000)), End::ValueOrLimit);
+    check(&format!("{}true", "!".repeat(200_000)), End::Value("true"));
+    check(&format!("{}true", "!".repeat(200_001)), End::Value("false"));
+    check(&format!("{}1", "!".repeat(200_000)), End::Class("type"));
+    check("! !(!! !(! !(!true)))", End::Value("true"));
+    check(
+        "[ (!!!!true) (!!!true) (!!true) (!true) (!true || !!true) ]",
+        End::Value("[ true false true false true ]"),
+    );
     check(&format!("(x: x){}", " (x: x)".repeat(100_000)), End::ValueOrLimit);
     check(&format!("{{ a = 1; }}{}", ".a or { a = 1; }".repeat(10_000)), End::ValueOrLimit);
     check(&format!("{{ }}.{} or 7", vec!["a"; 200_000].join(".")), End::Value("7"));

@@ -264,13 +264,18 @@ impl Parser<'_> {
                             Kind::Not => precedence::NOT,
                             _ => precedence::NEGATE,
                         };
-                        self.scratch.ops.push(Op {
-                            kind,
-                            prefix: true,
-                            precedence,
-                            n_operands: 1,
-                            start: self.token.start,
-                        });
+                        if kind == Kind::Not && self.ends_in_two_nots(base) {
+                            // Three are as good as one: a long row of them is neither deep nor slow.
+                            self.scratch.ops.pop();
+                        } else {
+                            self.scratch.ops.push(Op {
+                                kind,
+                                prefix: true,
+                                precedence,
+                                n_operands: 1,
+                                start: self.token.start,
+                            });
+                        }
                         self.advance()?;
                     }
                     let head = self.simple()?;
@@ -323,6 +328,12 @@ impl Parser<'_> {
             }
             self.advance()?;
         }
+    }
+
+    /// Whether the last two waiting operators are `!`.
+    fn ends_in_two_nots(&self, base: usize) -> bool {
+        let waiting = &self.scratch.ops[base..];
+        waiting.len() >= 2 && waiting[waiting.len() - 2..].iter().all(|op| op.kind == Kind::Not)
     }
 
     /// Finishes the waiting operators that bind more strongly than `strength`.
