@@ -11,6 +11,7 @@ mod faults;
 mod fuzz;
 mod goldens;
 mod http;
+mod ifd;
 mod images;
 mod instantiate;
 mod jobs;
@@ -40,6 +41,7 @@ pub fn run() -> ExitCode {
     drv::collect(bed, &mut trials);
     instantiate::collect(bed, &mut trials);
     jobs::collect(bed, &mut trials);
+    ifd::collect(bed, &mut trials);
     env::collect(bed, &mut trials);
     nixpkgs_lib::collect(bed, &mut trials);
     upstream::collect(bed, &mut trials);

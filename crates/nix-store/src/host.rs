@@ -441,16 +441,22 @@ impl Host for StoreHost {
                     needed_by: None,
                 })),
                 (DerivingPath::Built { drv, .. }, store) => {
-                    // What is wrong first: a derivation that was only computed cannot be built anyway.
-                    let valid = match store {
+                    let path = self.store_dir.display(drv);
+                    let is_valid = match store {
                         Some(store) => store.is_valid(drv)?,
                         None => false,
                     };
-                    if valid {
-                        return Err(HostError::refused("building during evaluation"));
-                    }
-                    let path = self.store_dir.display(drv);
-                    Err(StoreError::NotValid { path, needed_by: None }.into())
+                    // What is wrong first: a derivation that was only computed cannot be built anyway.
+                    let what = match is_valid {
+                        true => format!("cannot build '{path}' during evaluation"),
+                        false => format!("path '{path}' is not valid"),
+                    };
+                    Err(HostError::new(
+                        HostErrorKind::Store,
+                        format!(
+                            "{what}: this evaluation builds nothing and may write nothing to the store (see '--read-write-mode')"
+                        ),
+                    ))
                 }
             })
             .collect()
