@@ -1,0 +1,74 @@
+//! What one process costs.
+#![expect(unsafe_code, reason = "only wait4 tells the usage of one child")]
+
+use std::{
+    io,
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+/// What one run cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    /// Milliseconds on the clock.
+    pub(crate) wall: f64,
+    /// Milliseconds of the processor, user and system, children that it waited for included.
+    pub(crate) cpu: f64,
+    /// The most memory at a time, in MiB.
+    pub(crate) peak: f64,
+    /// Page faults that read nothing from a disk, in thousands.
+    pub(crate) faults: f64,
+}
+
+/// Runs a command to its end, silently.
+///
+/// # Errors
+/// A program that is not there, with the package to install; one that fails.
+pub(crate) fn run(command: &mut Command) -> Result<Cost, String> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let start = Instant::now();
+    let child = command.spawn().map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => format!("{command:?}: {e} (apt-get install nix-bin)"),
+        _ => format!("{command:?}: {e}"),
+    })?;
+    let pid = child.id().cast_signed();
+    let mut status = 0;
+    // SAFETY: plain numbers, for which all bits zero are a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: the child is ours and was not waited for; both addresses are those of live variables.
+        if unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) } == pid {
+            break;
+        }
+        let e = io::Error::last_os_error();
+        if e.kind() != io::ErrorKind::Interrupted {
+            return Err(format!("{command:?}: {e}"));
+        }
+    }
+    let wall = start.elapsed().as_secs_f64() * 1e3;
+    if !libc::WIFEXITED(status) || libc::WEXITSTATUS(status) != 0 {
+        return Err(format!("{command:?} failed"));
+    }
+    let milliseconds = |time: libc::timeval| time.tv_sec as f64 * 1e3 + time.tv_usec as f64 / 1e3;
+    Ok(Cost {
+        wall,
+        cpu: milliseconds(usage.ru_utime) + milliseconds(usage.ru_stime),
+        peak: usage.ru_maxrss as f64 / 1024.0,
+        faults: usage.ru_minflt as f64 / 1e3,
+    })
+}
+
+/// The middle of some runs, each figure by itself.
+pub(crate) fn middle(costs: &[Cost]) -> Cost {
+    let of = |figure: fn(&Cost) -> f64| {
+        let mut all: Vec<f64> = costs.iter().map(figure).collect();
+        all.sort_by(f64::total_cmp);
+        all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
+    };
+    Cost {
+        wall: of(|c| c.wall),
+        cpu: of(|c| c.cpu),
+        peak: of(|c| c.peak),
+        faults: of(|c| c.faults),
+    }
+}
