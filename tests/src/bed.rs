@@ -80,6 +80,7 @@ fn peer_package(program: &str) -> Option<&'static str> {
         "sqlite3" => "sqlite3",
         "strace" => "strace",
         "mkfs.ext4" => "e2fsprogs",
+        "script" => "bsdutils",
         _ => return None,
     })
 }

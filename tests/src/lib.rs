@@ -17,9 +17,11 @@ mod instantiate;
 mod jobs;
 mod nixpkgs;
 mod nixpkgs_lib;
+mod parse;
 mod parsers;
 mod programs;
 mod rebuilds;
+mod repl;
 mod scratch;
 mod store;
 mod upstream;
@@ -50,6 +52,8 @@ pub fn run() -> ExitCode {
     store::collect(bed, &mut trials);
     faults::collect(bed, &mut trials);
     nixpkgs::collect(bed, &mut trials);
+    parse::collect(bed, &mut trials);
+    repl::collect(bed, &mut trials);
     parsers::collect(bed, &mut trials);
     fuzz::collect(&mut trials);
     let programs = match programs::collect(bed, &mut trials) {

@@ -94,7 +94,7 @@ pub(crate) fn arguments(command: Command) -> Command {
             .action(ArgAction::Append)
             .help(about)
     };
-    command
+    search_path(command)
         .arg(
             pair("arg", "give a function's argument an expression", ["NAME", "EXPR"])
                 .allow_hyphen_values(true),
@@ -112,6 +112,11 @@ pub(crate) fn arguments(command: Command) -> Command {
                 .action(ArgAction::Append)
                 .help("give a function's argument the text of standard input"),
         )
+}
+
+/// Adds the flags that say where files are looked for.
+pub(crate) fn search_path(command: Command) -> Command {
+    command
         .arg(
             Arg::new("include")
                 .short('I')
@@ -126,16 +131,20 @@ pub(crate) fn arguments(command: Command) -> Command {
 
 /// Adds the flags of commands that evaluate, and operands `FILES`.
 pub(crate) fn evaluating(command: Command) -> Command {
-    arguments(command)
-        .arg(
-            Arg::new("attr")
-                .short('A')
-                .long("attr")
-                .num_args(1)
-                .action(ArgAction::Append)
-                .value_name("PATH")
-                .help("select an attribute; may be repeated"),
-        )
+    operands(arguments(command)).arg(
+        Arg::new("attr")
+            .short('A')
+            .long("attr")
+            .num_args(1)
+            .action(ArgAction::Append)
+            .value_name("PATH")
+            .help("select an attribute; may be repeated"),
+    )
+}
+
+/// Adds operands `FILES`, which can be expressions.
+pub(crate) fn operands(command: Command) -> Command {
+    command
         .arg(flag("expr", "the operands are expressions, not files").short('E').long("expr"))
         .arg(Arg::new("files").num_args(0..).value_name("FILES").allow_hyphen_values(false))
 }

@@ -40,6 +40,12 @@ pub(crate) const COMMANDS: &[Name] = &[
         about: "print the derivations of an expression as JSON, one a line",
         run: command::eval_jobs::run,
     },
+    Name {
+        name: "parse",
+        about: "print the concrete syntax tree of a file, and all its syntax errors",
+        run: command::parse::run,
+    },
+    Name { name: "repl", about: "evaluate expressions as they are typed", run: command::repl::run },
 ];
 
 /// What a call asks for.

@@ -3,12 +3,15 @@
 use std::{
     io::IsTerminal,
     path::PathBuf,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use clap::ArgMatches;
 use nix_eval::{
-    Engine, EngineOptions, Evaluator, SearchPathEntry,
+    CancelToken, Engine, EngineOptions, Evaluator, SearchPathEntry,
     error::{Error, Style},
     host::{FsHost, HostError, HostErrorKind, NixPath, TraceEvent},
     syntax::Lint,
@@ -33,6 +36,10 @@ pub(crate) struct Session {
     pub(crate) settings: Settings,
     pub(crate) store: Option<Arc<LocalStore>>,
     pub(crate) evaluator: Evaluator,
+    /// While this is set, evaluation neither builds nor fetches nor says anything: it is only for a look.
+    pub(crate) only_looking: Arc<AtomicBool>,
+    /// Stops what is evaluated and built. Whoever takes another evaluator puts its token here.
+    pub(crate) running: Arc<Mutex<CancelToken>>,
     json_errors: bool,
     /// Whether and where to say what the evaluation did when the session ends, however it ends.
     stats: Option<stats::Wanted>,
@@ -133,6 +140,8 @@ impl Session {
             (None, Some(deferred)) => Some(deferred_fetcher(deferred.clone())),
             (None, None) => None,
         };
+        let only_looking = Arc::new(AtomicBool::new(false));
+        let running = Arc::new(Mutex::new(CancelToken::new()));
         let host = Arc::new(StoreHost::new(StoreHostOptions {
             files,
             store: store.clone(),
@@ -140,9 +149,11 @@ impl Session {
             store_dir,
             writes,
             trees: trees.clone(),
-            realise: store.clone().map(|store| realiser(store, settings.clone())),
-            fetch,
-            listen: Some(Box::new(listener())),
+            realise: store.clone().map(|store| {
+                realiser(store, settings.clone(), only_looking.clone(), running.clone())
+            }),
+            fetch: fetch.map(|fetch| unless_looking(fetch, only_looking.clone())),
+            listen: Some(Box::new(listener(only_looking.clone()))),
         }));
         let mut options = EngineOptions::default();
         options.builtins = nix_store::builtins::BUILTINS.to_vec();
@@ -173,10 +184,11 @@ impl Session {
             options.allowed_paths = roots.collect();
         }
         let evaluator = Engine::new(options).evaluator();
+        *running.lock().unwrap_or_else(PoisonError::into_inner) = evaluator.cancel_token();
         let json_errors =
             matches.get_one::<String>("error-format").is_some_and(|format| format == "json");
         let stats = stats::Wanted::of(matches.get_flag("stats"));
-        Ok(Session { settings, store, evaluator, json_errors, stats })
+        Ok(Session { settings, store, evaluator, only_looking, running, json_errors, stats })
     }
 
     /// An evaluation error as a failure of the command.
@@ -229,21 +241,47 @@ fn deferred_fetcher(deferred: Arc<DeferredStore>) -> Box<Fetch> {
     })
 }
 
+/// Fetches unless somebody only wants a look. What merely stopped can be tried again later.
+fn unless_looking(fetch: Box<Fetch>, only_looking: Arc<AtomicBool>) -> Box<Fetch> {
+    Box::new(move |request| match only_looking.load(Ordering::Relaxed) {
+        true => Err(HostError::new(HostErrorKind::Cancelled, "nothing is fetched for a look")),
+        false => fetch(request),
+    })
+}
+
 /// Builds what an evaluation wants to read.
-fn realiser(store: Arc<LocalStore>, settings: Settings) -> Box<Realise> {
+fn realiser(
+    store: Arc<LocalStore>,
+    settings: Settings,
+    only_looking: Arc<AtomicBool>,
+    running: Arc<Mutex<CancelToken>>,
+) -> Box<Realise> {
     Box::new(move |wanted| {
-        crate::realise::realise_for_evaluation(&store, &settings, wanted).map_err(|failure| {
+        if only_looking.load(Ordering::Relaxed) {
+            return Err(HostError::new(HostErrorKind::Cancelled, "nothing is built for a look"));
+        }
+        let cancel = running.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let built = crate::realise::run_until(&store, &settings, wanted, cancel.clone());
+        let built = built.map_err(|failure| {
             let text = failure.text.strip_prefix("error: ").unwrap_or(&failure.text);
-            HostError::new(HostErrorKind::Store, text)
-        })
+            let kind = match cancel.is_cancelled() {
+                true => HostErrorKind::Cancelled,
+                false => HostErrorKind::Store,
+            };
+            HostError::new(kind, text)
+        })?;
+        Ok(built.iter().flat_map(crate::realise::paths_of).collect())
     })
 }
 
 /// Prints what evaluation says; the same warning only once.
-fn listener() -> impl Fn(&TraceEvent<'_>) + Send + Sync {
+fn listener(only_looking: Arc<AtomicBool>) -> impl Fn(&TraceEvent<'_>) + Send + Sync {
     let said: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
     let is_terminal = std::io::stderr().is_terminal();
     move |event| {
+        if only_looking.load(Ordering::Relaxed) {
+            return;
+        }
         let (kind, text) = match event {
             TraceEvent::Trace(text) => ("trace", text),
             TraceEvent::Warning(text) => ("evaluation warning", text),

@@ -3,6 +3,7 @@
 use std::{io::IsTerminal, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::ArgMatches;
+use nix_eval::CancelToken;
 use nix_formats::{deriving_path::DerivingPath, store_path::StorePath};
 use nix_store::{
     LocalStore, Store,
@@ -36,19 +37,20 @@ pub(crate) fn run_builds(
     realise(store, wanted, &build, &builders(), &events).map_err(failure)
 }
 
-/// Builds for an evaluation that wants to read the results.
+/// Builds as the settings say, until somebody asks to stop.
 ///
 /// # Errors
-/// As text, with the log's last lines.
-pub(crate) fn realise_for_evaluation(
+/// Settings that make no sense; builds that failed, with the log's last lines.
+pub(crate) fn run_until(
     store: &Arc<LocalStore>,
     settings: &Settings,
     wanted: &[DerivingPath],
-) -> Result<Vec<StorePath>, Failure> {
-    let build = build_settings(settings)?;
+    cancel: CancelToken,
+) -> Result<Vec<Realised>, Failure> {
+    let mut build = build_settings(settings)?;
+    build.cancelled = Some(Arc::new(move || cancel.is_cancelled()));
     let events = Console::new(store.clone(), false);
-    let built = realise(store, wanted, &build, &builders(), &events).map_err(failure)?;
-    Ok(built.iter().flat_map(paths_of).collect())
+    realise(store, wanted, &build, &builders(), &events).map_err(failure)
 }
 
 /// The paths of one wanted thing, in the order of output names.

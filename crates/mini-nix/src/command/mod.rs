@@ -2,3 +2,5 @@
 
 pub(crate) mod eval;
 pub(crate) mod eval_jobs;
+pub(crate) mod parse;
+pub(crate) mod repl;

@@ -214,6 +214,22 @@ impl Engine {
         &self.inner.symbols
     }
 
+    /// The variables that every program has, in order of their names; those of embedded trees are left out.
+    pub fn global_names(&self) -> Vec<String> {
+        let names = self.inner.global_names.keys().map(|&name| self.inner.symbols.name(name));
+        let own = |name: &&[u8]| !name.starts_with(b"_") || name.starts_with(b"__");
+        let mut names: Vec<String> =
+            names.filter(own).map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// Whether a text is the beginning of a program that only goes on too little; see
+    /// [`crate::syntax::is_unfinished`].
+    pub fn is_unfinished(&self, text: &[u8]) -> bool {
+        crate::syntax::is_unfinished(text, self.inner.options.syntax_features())
+    }
+
     /// The builtins of the engine's tables, in order of their names; closures are not among them.
     pub fn builtins(&self) -> impl Iterator<Item = &Builtin> {
         let tables = self.inner.entries.len() - self.inner.closures.len();

@@ -17,6 +17,7 @@ use crate::{
     machine::Machine,
     source::{Origin, SourceMap},
     stats::Stats,
+    syntax::tree::{Bounds, Parsed},
     value::Value,
 };
 
@@ -144,6 +145,23 @@ impl Evaluator {
     /// As that, and when there is no such file.
     pub fn desugar_file(&self, path: &NixPath) -> Result<Vec<u8>, Error> {
         self.shared.with_machine(|m| m.desugar_file(path))
+    }
+
+    /// A text as a syntax tree, and what is wrong with it. Nothing is evaluated and no name looked up; `name`
+    /// stands for the text in messages, `bounds` is how much rnix may be given.
+    ///
+    /// # Errors
+    /// When somebody asks to stop. Mistakes of the text are part of the answer.
+    pub fn parse(&self, text: &[u8], name: &str, bounds: Bounds) -> Result<Parsed, Error> {
+        self.shared.with_machine(|m| m.parse(text, Origin::Text(name.into()), bounds))
+    }
+
+    /// As [`Evaluator::parse`], for a file; a directory stands for its `default.nix`.
+    ///
+    /// # Errors
+    /// As that, and when there is no such file.
+    pub fn parse_file(&self, path: &NixPath, bounds: Bounds) -> Result<Parsed, Error> {
+        self.shared.with_machine(|m| m.parse_file(path, bounds))
     }
 
     /// A handle of a Rust value: anything that serde can write.

@@ -12,7 +12,10 @@ use crate::{
     ir,
     limits::LimitKind,
     source::{self, FileId, Location, Origin, Source},
-    syntax::{self, ReadOptions, SyntaxError, SyntaxErrorKind},
+    syntax::{
+        self, ReadOptions, SyntaxError, SyntaxErrorKind,
+        tree::{Bounds, Parsed, SyntaxTree},
+    },
     value::{AccessorId, Attrs, Builtin, ContextId, PathRef, Run, Str, Thunk, Value, code::Unit},
 };
 
@@ -94,6 +97,19 @@ impl Machine {
         scope: Option<Attrs>,
         read: impl FnOnce(&mut Machine, &ReadOptions<'_>) -> Result<T, SyntaxError>,
     ) -> Result<T, Error> {
+        let further = |first: &SyntaxError| syntax::tree::mistakes_after(text, first);
+        self.read_noting(file, base_dir, scope, further, read)
+    }
+
+    /// As [`Machine::read_with`]; `further` finds the mistakes after the first.
+    fn read_noting<T>(
+        &mut self,
+        file: FileId,
+        base_dir: &[u8],
+        scope: Option<Attrs>,
+        further: impl FnOnce(&SyntaxError) -> Vec<SyntaxError>,
+        read: impl FnOnce(&mut Machine, &ReadOptions<'_>) -> Result<T, SyntaxError>,
+    ) -> Result<T, Error> {
         let engine = self.shared.engine.clone();
         let has = |name| scope.is_some_and(|s| s.has(name));
         let cancel = self.shared.cancel.clone();
@@ -112,7 +128,7 @@ impl Machine {
         };
         let options = ReadOptions { poll: &poll, ..options };
         read(self, &options).map_err(|mut e| {
-            e.further.extend(syntax::tree::mistakes_after(text, &e));
+            e.further.extend(further(&e));
             self.syntax_error(file, e)
         })
     }
@@ -145,6 +161,36 @@ impl Machine {
         let file = self.resolve_import(path)?;
         let (text, origin) = self.source_of(&file)?;
         self.desugar(&text, origin, directory_of(&file)).map_err(|e| self.in_file(e, &file))
+    }
+
+    /// A text as a syntax tree, and what is wrong with it. Names are not looked up, nothing is evaluated.
+    ///
+    /// # Errors
+    /// When somebody asks to stop. Mistakes of the text are part of the answer.
+    pub fn parse(&mut self, text: &[u8], origin: Origin, bounds: Bounds) -> Result<Parsed, Error> {
+        let file = self.shared.sources.add(Source { origin, text: text.into() });
+        let tree = SyntaxTree::read(text, bounds);
+        let further = |first: &SyntaxError| match &tree {
+            Ok(tree) => tree.mistakes_after(text, first),
+            Err(_) => Vec::new(),
+        };
+        let checked =
+            self.read_noting(file, b"/", None, further, |_, options| syntax::check(text, options));
+        let error = match checked {
+            Err(e) if e.kind() == error::ErrorKind::Cancelled => return Err(e),
+            checked => checked.err().map(|e| e.with_sources(&self.shared.sources, |_| Vec::new())),
+        };
+        Ok(Parsed { text: text.into(), tree, error })
+    }
+
+    /// As [`Machine::parse`], for the file that an import of `path` would read.
+    ///
+    /// # Errors
+    /// As that, and when there is no such file.
+    pub fn parse_file(&mut self, path: &NixPath, bounds: Bounds) -> Result<Parsed, Error> {
+        let file = self.resolve_import(path)?;
+        let (text, origin) = self.source_of(&file)?;
+        self.parse(&text, origin, bounds)
     }
 
     fn constant(&mut self, file: &ir::File, constant: ir::Const, accessor: AccessorId) -> Value {

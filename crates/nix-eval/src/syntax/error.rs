@@ -38,6 +38,8 @@ pub struct SyntaxError {
     pub help: Option<Box<SyntaxHelp>>,
     /// Further mistakes of the same reading, such as more unbound names; they have no `further` of their own.
     pub further: Vec<SyntaxError>,
+    /// Whether the text may be the beginning of a program: what is wrong is that it ends.
+    pub unfinished: bool,
 }
 
 /// What to do about an error.
@@ -67,6 +69,7 @@ impl SyntaxError {
             others: Vec::new(),
             help: None,
             further: Vec::new(),
+            unfinished: false,
         }
     }
 

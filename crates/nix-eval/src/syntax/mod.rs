@@ -34,6 +34,22 @@ pub fn read(
     Reader::default().read(symbols, file, text, options)
 }
 
+/// Whether a text is the beginning of a program that only goes on too little, such as `{ a = 1;`: what a prompt
+/// asks before it asks for another line. Empty texts are.
+pub fn is_unfinished(text: &[u8], features: Features) -> bool {
+    let options = ReadOptions { features, ..ReadOptions::bare() };
+    let result = Reader::default().parse(&Symbols::default(), text, &options, false);
+    result.is_err_and(|e| e.unfinished)
+}
+
+/// Parses a text without resolving its names: whether it is well formed.
+///
+/// # Errors
+/// The first mistake, as [`read`] finds it.
+pub fn check(text: &[u8], options: &ReadOptions<'_>) -> Result<(), SyntaxError> {
+    Reader::default().parse(&Symbols::default(), text, options, false)
+}
+
 /// [`read`] with memory that is used again for the next text: worth having where many files are read.
 pub struct Reader {
     ast: ast::Ast,

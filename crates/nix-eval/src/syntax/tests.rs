@@ -554,3 +554,64 @@ fn rnix_agrees_but_for_known_differences() {
         }
     }
 }
+
+#[test]
+fn a_text_that_only_ends_too_early_is_unfinished() {
+    let is = |text: &str| super::is_unfinished(text.as_bytes(), Features::default());
+    for text in [
+        "",
+        " # c",
+        "1 +",
+        "{",
+        "{ a",
+        "{ a =",
+        "{ a = 1",
+        "{ a = 1;",
+        "[ 1",
+        "(",
+        "x:",
+        "{ a, b",
+        "{ a }",
+        "let",
+        "let a = 1;",
+        "let a = 1; in",
+        "if a",
+        "if a then b",
+        "if a then b else",
+        "with a;",
+        "\"a",
+        "''a",
+        "\"${a",
+        "\"${a}",
+        "f (x",
+        "/* a",
+        "1 + /* a",
+        "a.",
+        "a ? ",
+        "inherit",
+        "{ inherit (a",
+        "rec",
+        "{ a.${b",
+        "assert a",
+    ] {
+        // `{ a }` and `inherit` may be followed by `:` and nothing.
+        assert_eq!(is(text), text != "inherit", "{text}");
+    }
+    for text in [
+        "1",
+        "{ }",
+        ")",
+        "{ a = 1 b = 2",
+        "{ a = ; ",
+        "let a = 1; a = 2; in a",
+        "1 + )",
+        "{ a = 1; a = 2; }",
+        "f x: x",
+        "[ 1 } ",
+        "a b = 3",
+        "\"a\" )",
+        "x: x",
+    ] {
+        assert!(!is(text), "{text}");
+    }
+}

@@ -44,7 +44,7 @@ use crate::heap::Cells;
 ///
 /// Equality of words is identity of slots: equal words are the same value, unequal words may still be
 /// equal in the sense of `==`.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Value(pub(crate) u64);
 

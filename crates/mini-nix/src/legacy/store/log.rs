@@ -29,7 +29,8 @@ pub(super) fn read_log(store: &LocalStore, operands: &[String]) -> Result<u8, Fa
     Ok(0)
 }
 
-fn log_of(store: &LocalStore, drv: &StorePath) -> Option<Vec<u8>> {
+/// The log of a derivation's build, if there is one.
+pub(crate) fn log_of(store: &LocalStore, drv: &StorePath) -> Option<Vec<u8>> {
     let (folder, rest) = drv.base_name().split_at_checked(2)?;
     let plain = store.log_dir().join("drvs").join(folder).join(rest);
     if let Ok(text) = std::fs::read(&plain) {

@@ -13,6 +13,7 @@ use nix_formats::{
 };
 use nix_store::{LocalStore, Store, StoreError, local::CollectOptions, sys::FsTree};
 
+pub(crate) use log::log_of;
 pub(crate) use query::follow;
 
 use crate::{

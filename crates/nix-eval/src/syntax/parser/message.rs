@@ -66,10 +66,10 @@ impl Parser<'_> {
     #[cold]
     pub(super) fn unclosed_string(&self, start: u32, quote: &'static str) -> Fail {
         let span = Span { start, end: start + quote.len() as u32 };
-        Box::new(
-            self.syntax(span, format!("this string does not end; its closing {quote} is missing"))
-                .label("the string begins here"),
-        )
+        let message = format!("this string does not end; its closing {quote} is missing");
+        let mut error = self.syntax(span, message).label("the string begins here");
+        error.unfinished = true;
+        Box::new(error)
     }
 
     #[cold]

@@ -107,7 +107,10 @@ pub(super) fn parse(
     if !(options.poll)() {
         return Err(parser.cancelled());
     }
-    let root = parser.expr()?;
+    let root = match parser.expr() {
+        Ok(root) => root,
+        Err(error) => return Err(parser.mark_unfinished(error)),
+    };
     if parser.token.kind != Kind::End {
         return Err(parser.unexpected_after_expr());
     }
@@ -116,6 +119,20 @@ pub(super) fn parse(
 }
 
 impl Parser<'_> {
+    /// Notes of an error whether it is only that the text ends, or ends within a comment.
+    #[cold]
+    fn mark_unfinished(&self, mut error: Fail) -> Fail {
+        let is_end = match self.token.kind {
+            Kind::End => true,
+            Kind::Invalid => self.bytes_of(self.token) == b"/*",
+            _ => false,
+        };
+        // What lies before the end is wrong by itself.
+        let is_there = error.span.start >= self.last_end;
+        error.unfinished |= is_end && is_there && error.kind == SyntaxErrorKind::Syntax;
+        error
+    }
+
     /// Moves to the next token.
     #[inline]
     fn advance(&mut self) -> Result<(), Fail> {

@@ -6,7 +6,7 @@
 use rnix::{ParseError, SyntaxKind};
 use rowan::TextRange;
 
-use super::gate;
+use super::{Bounds, SyntaxTree};
 use crate::{
     source::Span,
     syntax::{
@@ -17,47 +17,68 @@ use crate::{
 
 /// How many mistakes are shown besides the first.
 const MAX_MISTAKES: usize = 5;
-/// Native stack for rnix, which has a limit of its own for only one of its recursions; the gate bounds the
-/// others.
-const STACK: usize = 16 * 1024 * 1024;
-
 /// The mistakes that a recovering parser sees in a text, in order of position. Empty if it sees none, or must
 /// not read the text. Costs up to the square of nesting; ask only after [`crate::syntax::read`] has refused.
 pub fn diagnose(text: &[u8]) -> Vec<SyntaxError> {
-    let Some(text) = gate::admit(text) else { return Vec::new() };
-    let errors = stacker::grow(STACK, || rnix::Root::parse(text).errors().to_vec());
-    let mut mistakes: Vec<SyntaxError> =
-        errors.iter().filter_map(|error| translate(text, error)).collect();
-    mistakes.sort_by_key(|mistake| mistake.span);
-    // One mistake makes several errors on its line; the first of them says most.
-    let mut seen_line = usize::MAX;
-    mistakes.retain(|mistake| {
-        let line =
-            text.as_bytes()[..mistake.span.start as usize].iter().filter(|&&b| b == b'\n').count();
-        std::mem::replace(&mut seen_line, line) != line
-    });
+    match SyntaxTree::read(text, Bounds::STRANGERS) {
+        Ok(tree) => tree.mistakes(text),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// The mistakes of [`diagnose`] that lie on lines after the one of `first`, up to five.
+pub fn mistakes_after(text: &[u8], first: &SyntaxError) -> Vec<SyntaxError> {
+    let mut mistakes = match SyntaxTree::read(text, Bounds::STRANGERS) {
+        Ok(tree) if may_have_more(first) => tree.mistakes_after(text, first),
+        _ => Vec::new(),
+    };
+    mistakes.truncate(MAX_MISTAKES);
     mistakes
 }
 
-/// The mistakes of [`diagnose`] that lie on lines after the one of `first`.
-pub fn mistakes_after(text: &[u8], first: &SyntaxError) -> Vec<SyntaxError> {
-    if !matches!(first.kind, SyntaxErrorKind::Syntax | SyntaxErrorKind::Duplicate) {
-        return Vec::new();
+/// Whether what comes after an error can be believed.
+fn may_have_more(first: &SyntaxError) -> bool {
+    matches!(first.kind, SyntaxErrorKind::Syntax | SyntaxErrorKind::Duplicate)
+        // Behind a string or comment without an end everything looks wrong.
+        && !first.message.contains("does not end")
+}
+
+impl SyntaxTree {
+    /// The mistakes in the text that the tree was read from, in order of position: one a line, in plain words.
+    fn mistakes(&self, text: &[u8]) -> Vec<SyntaxError> {
+        let Ok(text) = std::str::from_utf8(text) else { return Vec::new() };
+        let mut mistakes: Vec<SyntaxError> =
+            self.errors.iter().filter_map(|error| translate(text, error)).collect();
+        mistakes.sort_by_key(|mistake| mistake.span);
+        // One mistake makes several errors on its line; the first of them says most.
+        let mut seen_line = usize::MAX;
+        let mut line = 0;
+        let mut counted_to = 0;
+        mistakes.retain(|mistake| {
+            let start = mistake.span.start as usize;
+            line += text.as_bytes()[counted_to..start].iter().filter(|&&b| b == b'\n').count();
+            counted_to = start;
+            std::mem::replace(&mut seen_line, line) != line
+        });
+        mistakes
     }
-    // Behind a string or comment without an end everything looks wrong.
-    if first.message.contains("does not end") {
-        return Vec::new();
+
+    /// The mistakes in the text that the tree was read from, on lines after the one of `first`, which
+    /// [`crate::syntax::read`] gave.
+    pub fn mistakes_after(&self, text: &[u8], first: &SyntaxError) -> Vec<SyntaxError> {
+        if !may_have_more(first) {
+            return Vec::new();
+        }
+        let from = (first.span.start as usize).min(text.len());
+        // What another place of the first error explains is not a mistake of its own.
+        let explained = first.others.iter().map(|(span, _)| span.end as usize).max().unwrap_or(0);
+        let from = from.max(explained.min(text.len()));
+        let after = &text[from..];
+        let line_end = after.iter().position(|&b| b == b'\n').map_or(text.len(), |n| from + n);
+        let mut mistakes = self.mistakes(text);
+        mistakes.retain(|mistake| mistake.span.start as usize > line_end);
+        mistakes
     }
-    let from = (first.span.start as usize).min(text.len());
-    // What another place of the first error explains is not a mistake of its own.
-    let explained = first.others.iter().map(|(span, _)| span.end as usize).max().unwrap_or(0);
-    let from = from.max(explained.min(text.len()));
-    let line_end = text[from..].iter().position(|&b| b == b'\n').map_or(text.len(), |n| from + n);
-    diagnose(text)
-        .into_iter()
-        .filter(|mistake| mistake.span.start as usize > line_end)
-        .take(MAX_MISTAKES)
-        .collect()
 }
 
 fn translate(text: &str, error: &ParseError) -> Option<SyntaxError> {

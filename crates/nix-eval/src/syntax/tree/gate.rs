@@ -6,12 +6,37 @@
 
 use crate::syntax::lexer::{Kind, Lexer};
 
-/// Largest text, in bytes.
-const MAX_BYTES: usize = 256 * 1024;
-/// Deepest nesting, with or without brackets.
-const MAX_DEPTH: usize = 256;
-/// Most operands and operators of one expression that are not in brackets of their own.
-const MAX_CHAIN: u32 = 256;
+/// How much rnix may be given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// Largest text, in bytes.
+    pub bytes: usize,
+    /// Deepest nesting, with or without brackets. From 512 on rnix gives up by itself.
+    pub depth: usize,
+    /// Most operands and operators of one expression that are not in brackets of their own.
+    pub chain: u32,
+}
+
+impl Bounds {
+    /// For texts from anywhere: a few milliseconds.
+    pub const STRANGERS: Bounds = Bounds { bytes: 256 * 1024, depth: 256, chain: 256 };
+    /// For a user's own files, read because the user asked for it: the largest file of a package tree fits.
+    pub const OWN: Bounds = Bounds { bytes: 16 * 1024 * 1024, depth: 500, chain: 1024 };
+}
+
+/// Why rnix was not given a text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// More bytes than [`Bounds::bytes`].
+    #[error("the text has more than {0} bytes")]
+    TooLarge(usize),
+    /// Bytes that are no UTF-8; the number of the first.
+    #[error("the text is not UTF-8 from byte {0} on")]
+    NotUtf8(usize),
+    /// Passes [`Bounds::depth`] or [`Bounds::chain`].
+    #[error("the text is nested too deeply, or has too long a chain of operands")]
+    TooDeep,
+}
 
 /// Something that is open.
 #[derive(Clone, Copy)]
@@ -34,14 +59,14 @@ enum Opener {
 }
 
 /// The text, if rnix can read it safely.
-pub(super) fn admit(text: &[u8]) -> Option<&str> {
-    if text.len() > MAX_BYTES {
-        return None;
+pub(super) fn admit(text: &[u8], bounds: Bounds) -> Result<&str, Refusal> {
+    if text.len() > bounds.bytes {
+        return Err(Refusal::TooLarge(bounds.bytes));
     }
-    let text = std::str::from_utf8(text).ok()?;
+    let text = std::str::from_utf8(text).map_err(|e| Refusal::NotUtf8(e.valid_up_to()))?;
     let mut gate =
-        Gate { lexer: Lexer::new(text.as_bytes()), levels: vec![level(Opener::Bracket)] };
-    gate.pass().then_some(text)
+        Gate { lexer: Lexer::new(text.as_bytes()), levels: vec![level(Opener::Bracket)], bounds };
+    if gate.pass() { Ok(text) } else { Err(Refusal::TooDeep) }
 }
 
 fn level(opened_by: Opener) -> Level {
@@ -52,6 +77,7 @@ struct Gate<'a> {
     lexer: Lexer<'a>,
     /// Never empty.
     levels: Vec<Level>,
+    bounds: Bounds,
 }
 
 impl Gate<'_> {
@@ -105,7 +131,7 @@ impl Gate<'_> {
             }
             let top = self.levels[self.levels.len() - 1];
             let (prefixes, chain) = (top.prefixes, top.chain);
-            if self.levels.len() + prefixes > MAX_DEPTH || chain > MAX_CHAIN {
+            if self.levels.len() + prefixes > self.bounds.depth || chain > self.bounds.chain {
                 return false;
             }
         }
@@ -168,15 +194,15 @@ mod tests {
 
     #[test]
     fn ordinary_texts_pass() {
-        assert!(admit(b"{ a = 1; b = [ 1 2 3 ]; c = x: x + 1; }").is_some());
+        assert!(admit(b"{ a = 1; b = [ 1 2 3 ]; c = x: x + 1; }", Bounds::STRANGERS).is_ok());
         let long = "{ a = 1; } // ".repeat(100) + "{ }";
-        assert!(admit(long.as_bytes()).is_some());
+        assert!(admit(long.as_bytes(), Bounds::STRANGERS).is_ok());
         let wide = format!("[ {} ]", "x ".repeat(20_000));
-        assert!(admit(wide.as_bytes()).is_some());
+        assert!(admit(wide.as_bytes(), Bounds::STRANGERS).is_ok());
         let wide = format!("[ {} ]", "(f x) a.b \"s\" ".repeat(2_000));
-        assert!(admit(wide.as_bytes()).is_some());
+        assert!(admit(wide.as_bytes(), Bounds::STRANGERS).is_ok());
         let prose = format!("''{}''", "words of a long text ${x} ".repeat(200));
-        assert!(admit(prose.as_bytes()).is_some());
+        assert!(admit(prose.as_bytes(), Bounds::STRANGERS).is_ok());
     }
 
     #[test]
@@ -194,8 +220,8 @@ mod tests {
             "\"a\"".repeat(300),
             "[ a.b".to_owned() + &".b".repeat(300),
         ] {
-            assert!(admit(bad.as_bytes()).is_none(), "{}", &bad[..20]);
+            assert!(admit(bad.as_bytes(), Bounds::STRANGERS).is_err(), "{}", &bad[..20]);
         }
-        assert!(admit(b"\"\xff\"").is_none());
+        assert!(admit(b"\"\xff\"", Bounds::STRANGERS).is_err());
     }
 }
