@@ -3,7 +3,7 @@
 //! Only names and the dots between them are followed, so a look calls no function of the input. Sets on the way
 //! are evaluated, without building or fetching, and for a moment at most; what fails has no candidates.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use nix_eval::{
     Error,
@@ -12,9 +12,6 @@ use nix_eval::{
 };
 
 use super::{commands::COMMANDS, state::State};
-
-/// How long a look may evaluate.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What stands before the cursor.
 #[derive(Debug, PartialEq, Eq)]

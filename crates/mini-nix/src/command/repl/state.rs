@@ -1,6 +1,9 @@
 //! What a prompt remembers between inputs: its session, the variables, the files that were loaded.
 
-use std::sync::{PoisonError, atomic::Ordering};
+use std::{
+    sync::{PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
 use clap::ArgMatches;
 use nix_eval::{
@@ -16,6 +19,9 @@ use crate::{
     files,
     open::{self, Session},
 };
+
+/// How long a look for completions may evaluate.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Something whose attributes became variables, and do again on `:r`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -171,7 +177,7 @@ impl State {
         let evaluator = &self.session.evaluator;
         let limits = evaluator.engine().options().limits;
         let mut short = limits;
-        short.deadline = Some(super::complete::PATIENCE);
+        short.deadline = Some(PATIENCE);
         evaluator.set_limits(short);
         self.session.only_looking.store(true, Ordering::Relaxed);
         let result = evaluator.with_machine(|m| {
