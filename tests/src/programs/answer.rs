@@ -76,7 +76,7 @@ impl Answer {
 
 /// A text without what Nix 2.8 writes in another way wherever it stands: numbers have six digits, as its
 /// floats in JSON, and `[ ]` within a value is not evaluated.
-fn as_of_28(text: &[u8]) -> Vec<u8> {
+pub(super) fn as_of_28(text: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(text).replace("[ ]", "<CODE>").into_bytes();
     let mut out = Vec::new();
     let mut at = 0;

@@ -7,16 +7,49 @@ use std::{
 
 use regex_automata::meta::Regex;
 
-use super::answer::Answer;
+use super::answer::{Answer, as_of_28};
 
 /// A row of the list.
 struct Row {
     id: String,
     /// What versions of the peer begin with.
     versions: Vec<String>,
-    ours: Regex,
+    ours: Ours,
     theirs: Regex,
     program: Regex,
+}
+
+/// What our answer must be.
+enum Ours {
+    Pattern(Regex),
+    /// The peer's, with values for some of its `<CODE>`: what it leaves unevaluated is evaluated here.
+    Evaluated,
+}
+
+impl Ours {
+    fn is_met(&self, ours: &str, theirs: &str) -> bool {
+        match self {
+            Ours::Pattern(pattern) => pattern.is_match(ours),
+            Ours::Evaluated => {
+                let even =
+                    |text: &str| String::from_utf8_lossy(&as_of_28(text.as_bytes())).into_owned();
+                is_evaluated(&even(ours), &even(theirs))
+            }
+        }
+    }
+}
+
+/// Whether `ours` is `theirs` with something in place of each `<CODE>`.
+fn is_evaluated(ours: &str, theirs: &str) -> bool {
+    let Some((before, last)) = theirs.rsplit_once("<CODE>") else { return ours == theirs };
+    let mut pieces = before.split("<CODE>");
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = ours.strip_prefix(first) else { return false };
+    for piece in pieces {
+        let Some(at) = rest.find(piece) else { return false };
+        rest = &rest[at + piece.len()..];
+    }
+    rest.ends_with(last)
 }
 
 /// The list; clones share what was met.
@@ -28,7 +61,7 @@ pub(crate) struct Differences {
 
 impl Differences {
     /// From a text of lines `id, versions, our answer, peer's answer, program, reason`, parted by tabs;
-    /// the three in the middle are regular expressions.
+    /// the three in the middle are regular expressions, or `EVALUATED` for our answer.
     ///
     /// # Errors
     /// A row that is not understood.
@@ -46,7 +79,10 @@ impl Differences {
             rows.push(Row {
                 id: id.to_owned(),
                 versions: versions.split(' ').map(str::to_owned).collect(),
-                ours: regex(ours)?,
+                ours: match ours {
+                    "EVALUATED" => Ours::Evaluated,
+                    pattern => Ours::Pattern(regex(pattern)?),
+                },
                 theirs: regex(theirs)?,
                 program: regex(program)?,
             });
@@ -65,7 +101,7 @@ impl Differences {
         let (ours, theirs) = (ours.line(), theirs.line());
         let row = self.rows.iter().find(|row| {
             row.versions.iter().any(|v| version.starts_with(v.as_str()))
-                && row.ours.is_match(&ours)
+                && row.ours.is_met(&ours, &theirs)
                 && row.theirs.is_match(&theirs)
                 && row.program.is_match(program)
         });

@@ -18,7 +18,7 @@ mod types;
 
 use std::{
     fmt::Write as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -223,17 +223,18 @@ fn check(programs: &Programs, table: &Table, mode: Mode, seeds: &[u64]) -> Resul
             count(&counts.void);
             continue;
         }
-        // In a batch the peer's order of attributes depends on programs before; alone it does not.
+        // In a batch the order of attributes depends on programs before; alone it does not.
         let theirs = alone(&peer, &texts[n], mode)?;
-        if run.answer.agrees(&theirs, &peer.version) {
+        let own = Ours::new(&folder).run(&texts[n], mode).answer;
+        if own.agrees(&theirs, &peer.version) {
             continue;
         }
-        if programs.differences.excuse(&peer.version, &run.answer, &theirs, &texts[n]) {
+        if programs.differences.excuse(&peer.version, &own, &theirs, &texts[n]) {
             count(&counts.excused);
             continue;
         }
         count(&counts.different);
-        explain(&mut report, programs, &ours, &peer, mode, seeds[n], &made[n].0);
+        explain(&mut report, programs, &folder, &peer, mode, seeds[n], &made[n].0);
     }
     let own: Vec<&String> = runs.iter().flat_map(|run| &run.traces).collect();
     if report.is_empty() && own.iter().copied().ne(&traces) {
@@ -251,7 +252,7 @@ fn alone(peer: &Peer, text: &str, mode: Mode) -> Result<Answer, String> {
 fn explain(
     report: &mut String,
     programs: &Programs,
-    ours: &Ours,
+    folder: &Path,
     peer: &Peer,
     mode: Mode,
     seed: u64,
@@ -259,7 +260,7 @@ fn explain(
 ) {
     let both = |e: &ast::Expr| -> Option<(Answer, Answer)> {
         let text = ast::print(e);
-        Some((ours.run(&text, mode).answer, alone(peer, &text, mode).ok()?))
+        Some((Ours::new(folder).run(&text, mode).answer, alone(peer, &text, mode).ok()?))
     };
     let mut differs = |e: &ast::Expr| match both(e) {
         Some((own, theirs)) => {

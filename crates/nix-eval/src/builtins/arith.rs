@@ -100,7 +100,7 @@ enum Pair {
 }
 
 fn numbers(m: &mut Machine, name: &str, a: Value, b: Value) -> Result<Pair, Error> {
-    let a = m.force(a)?;
+    let (a, b) = (m.force(a)?, m.force(b)?);
     let left = match a.view() {
         View::Int(n) => Ok(n),
         View::Float(x) => Err(x),
@@ -112,7 +112,6 @@ fn numbers(m: &mut Machine, name: &str, a: Value, b: Value) -> Result<Pair, Erro
             ));
         }
     };
-    let b = m.force(b)?;
     let right = match b.view() {
         View::Int(n) => Ok(n),
         View::Float(x) => Err(x),
@@ -164,9 +163,12 @@ fn mul(m: &mut Machine, a: Value, b: Value) -> Result<Value, Error> {
 }
 
 fn div(m: &mut Machine, a: Value, b: Value) -> Result<Value, Error> {
+    // COMPAT: the divisor is looked at first, once both are evaluated.
+    let (a, b) = (m.force(a)?, m.force(b)?);
+    if matches!(b.view(), View::Int(0)) || matches!(b.view(), View::Float(x) if x == 0.0) {
+        return Err(error::division_by_zero());
+    }
     match numbers(m, "div", a, b)? {
-        Pair::Ints(_, 0) => Err(error::division_by_zero()),
-        Pair::Floats(_, 0.0) => Err(error::division_by_zero()),
         Pair::Ints(a, b) => {
             let quotient =
                 a.checked_div(b).ok_or_else(|| error::overflow("dividing", a, "/", b))?;

@@ -4,7 +4,7 @@ use crate::{
     builtins::{Builtin, Example, Run},
     error::{self, Error},
     machine::Machine,
-    value::{List, Value},
+    value::{List, Value, View},
 };
 
 pub(super) const LISTS: &[Builtin] = &[
@@ -337,7 +337,9 @@ fn partition(m: &mut Machine, f: Value, list: Value) -> Result<Value, Error> {
     let (mut right, mut wrong) = (Vec::new(), Vec::new());
     for item in list.iter() {
         m.poll()?;
-        m.force(item)?;
+        if let View::Function(function) = m.force(item)?.view() {
+            function.see();
+        }
         let answer = m.call(f, &[item])?;
         if test(m, answer, "partition")? { right.push(item) } else { wrong.push(item) }
     }

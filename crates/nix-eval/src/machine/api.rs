@@ -384,7 +384,11 @@ impl Machine {
     /// The value itself; marks that it is in weak head normal form already.
     pub fn evaluated(&self, v: Value) -> Value {
         debug_assert!(!v.peek().is_thunk());
-        v.peek()
+        let v = v.peek();
+        if let View::Function(f) = v.view() {
+            f.see();
+        }
+        v
     }
 
     /// A partial application of a function to fewer arguments than it takes.

@@ -108,18 +108,27 @@ impl Machine {
                     todo.extend(x.iter().zip(y.iter()).rev().map(|(v, w)| (v, w, inside)));
                 }
                 (View::Attrs(x), View::Attrs(y)) => {
-                    let paths = (self.derivation_path(x)?, self.derivation_path(y)?);
-                    if let (Some(x), Some(y)) = paths {
+                    // COMPAT: `type` of the second is evaluated only beside a derivation.
+                    let paths = if self.is_derivation(x)? && self.is_derivation(y)? {
+                        let out_path = self.shared.names.out_path;
+                        x.get(out_path).zip(y.get(out_path))
+                    } else {
+                        None
+                    };
+                    if let Some((x, y)) = paths {
                         todo.push((x, y, inside));
                     } else if x.len() != y.len() {
                         return Ok(false);
                     }
-                    let both = matches!(paths, (Some(_), Some(_)));
                     let (mut xs, mut ys) = (x.iter(), y.iter());
                     let mut pairs = Vec::with_capacity(x.len());
-                    while !both && let (Some((n, v)), Some((m, w))) = (xs.next(), ys.next()) {
+                    while paths.is_none()
+                        && let (Some((n, v)), Some((m, w))) = (xs.next(), ys.next())
+                    {
                         if n != m {
-                            return Ok(false);
+                            // COMPAT: what comes before a difference of names is evaluated.
+                            pairs.push((Value::TRUE, Value::FALSE, inside));
+                            break;
                         }
                         pairs.push((v, w, inside));
                     }
@@ -176,11 +185,6 @@ impl Machine {
             (View::External(x), View::External(y)) => x == y,
             _ => false,
         })
-    }
-
-    /// The `outPath` of a set with `type = "derivation"`.
-    fn derivation_path(&mut self, attrs: Attrs) -> Result<Option<Value>, Error> {
-        Ok(if self.is_derivation(attrs)? { attrs.get(self.shared.names.out_path) } else { None })
     }
 
     /// Whether a set has `type = "derivation"`.

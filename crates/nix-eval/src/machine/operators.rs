@@ -319,12 +319,10 @@ impl Machine {
     /// # Errors
     /// As [`Machine::add`], and for a zero divisor.
     pub fn div(&mut self, a: Value, b: Value) -> Result<Value, Error> {
-        let b = self.force(b)?;
+        // COMPAT: the divisor is looked at first, once both are evaluated.
+        let (a, b) = (self.force(a)?, self.force(b)?);
         if matches!(b.view(), View::Int(0)) || matches!(b.view(), View::Float(x) if x == 0.0) {
-            let a = self.force(a)?;
-            if matches!(a.view(), View::Int(_) | View::Float(_)) {
-                return Err(error::division_by_zero());
-            }
+            return Err(error::division_by_zero());
         }
         self.arithmetic(a, b, "dividing", "/", i64::checked_div, |x, y| x / y)
     }
