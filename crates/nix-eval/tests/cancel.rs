@@ -90,7 +90,16 @@ fn everything_can_be_cancelled_at_once() {
         ),
         ("big", "builtins.stringLength (builtins.toJSON (builtins.genList (x: big) 20))"),
         ("s", "builtins.match \"(a*)*b\" s"),
-        // Not `fromTOML`: its reader cannot be asked to stop.
+        (
+            "big",
+            "builtins.fromTOML (\"a = [\" + builtins.replaceStrings [ \"0123456789abcdef\" ] [ \"123456789,1.5,'x',\" ] big + \"1]\")",
+        ),
+        (
+            "big",
+            "builtins.fromTOML (builtins.replaceStrings [ \"0123456789abcdef\" ] [ \"[[t]]\\nx.y = { z = 1 }\\n\" ] big)",
+        ),
+        ("big", "builtins.fromTOML (\"a = '\" + big + big + big + big + \"'\")"),
+        ("big", "builtins.fromTOML (\"a = 1 # \" + big + big + big + big + big + big)"),
     ] {
         // Others run on the machine as well: the best of eight counts.
         let mut best = latency(prepare, text);

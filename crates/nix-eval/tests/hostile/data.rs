@@ -54,7 +54,14 @@ fn deep_and_broken_texts_of_other_languages_are_read_or_refused() {
     }
     for toml in [
         format!("a = {}{}", "[".repeat(n), "]".repeat(n)),
-        format!("a = {}{}", "{ a = ".repeat(n), "}".repeat(n)),
+        format!("a = {}1{}", "{ a = ".repeat(n), "}".repeat(n)),
+        format!("{} = 1", vec!["a"; n].join(".")),
+        format!("[{}]\nb = 1", vec!["a"; n].join(".")),
+    ] {
+        let text = format!("builtins.typeOf (builtins.fromTOML {})", quoted(&toml));
+        check(&text, End::Value("\"set\""));
+    }
+    for toml in [
         format!("a = {}", "[".repeat(n)),
         format!("{} = 1", vec!["a"; n].join(".")),
         format!("[{}]\nb = 1", vec!["a"; n].join(".")),
