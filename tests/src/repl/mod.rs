@@ -68,10 +68,10 @@ fn session(scratch: &Scratch, words: &[&str], input: &str) -> Result<Said, Strin
     pipe(&mut command, input)
 }
 
-/// Rows of `goldens/repl.jsonl`: what C++ Nix 2.26.3 printed.
+/// Rows of `repl.jsonl`: what C++ Nix 2.26.3 printed.
 fn recorded(bed: Bed) -> Result<(), String> {
-    let rows = std::fs::read_to_string(bed.tests.join("goldens/repl.jsonl"))
-        .map_err(|e| format!("goldens/repl.jsonl: {e}"))?;
+    let rows = std::fs::read_to_string(bed.tests.join("repl.jsonl"))
+        .map_err(|e| format!("repl.jsonl: {e}"))?;
     let scratch = Scratch::new(bed)?;
     let mut wrong = Vec::new();
     for row in rows.lines() {
