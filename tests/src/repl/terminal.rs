@@ -171,7 +171,7 @@ pub(super) fn stops(bed: Bed) -> Result<(), String> {
     terminal.type_in(ENTER)?;
     terminal.wait_for("building '/nix/store/")?;
     terminal.type_in("\x03")?;
-    terminal.wait_for("error: ")?;
+    terminal.wait_for("error: interrupted by the user")?;
     terminal.wait_for(PROMPT)?;
     // At the prompt it drops the input.
     terminal.type_in("garbage +\x03")?;

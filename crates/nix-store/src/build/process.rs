@@ -88,7 +88,9 @@ fn start(slave: OwnedFd) -> io::Result<(Starter, UnixStream)> {
         .stdout(Stdio::from(slave.try_clone()?))
         .stderr(Stdio::from(slave))
         .current_dir("/")
-        .env_clear();
+        .env_clear()
+        // Ctrl-C at a terminal is for us, who tell the starter; if we end, it notices by itself.
+        .process_group(0);
     // A program that finds its libraries by this one must find them again.
     if let Some(value) = std::env::var_os("LD_LIBRARY_PATH") {
         command.env("LD_LIBRARY_PATH", value);

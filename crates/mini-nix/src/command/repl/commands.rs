@@ -73,6 +73,11 @@ const MISSING: &[(&[&str], &str)] = &[
     (&[":sh", ":u"], "there is no 'nix-shell'; ':b' builds a derivation"),
 ];
 
+/// Whether the argument of a command is an expression.
+pub(super) fn takes_expression(name: &str) -> bool {
+    COMMANDS.iter().any(|command| command.names.contains(&name) && command.argument == "EXPR")
+}
+
 /// The help, without a line break at its end.
 pub(super) fn help() -> String {
     let mut text = String::from("An input is one of\n\n");
@@ -226,14 +231,13 @@ fn drv_path(state: &State, expression: &str) -> Result<StorePath, Failure> {
 }
 
 fn drv_text(m: &mut Machine, v: Value) -> Result<String, Error> {
-    let attrs = match print::is_derivation(m, v)? {
-        true => v.as_attrs(),
-        false => None,
-    };
-    let Some(attrs) = attrs else {
-        let found = v.view().with_article();
-        let message = format!("expected a derivation but found {found}: {}", m.preview(v));
-        return Err(Error::new(Class::Type, message));
+    let attrs = match v.as_attrs() {
+        Some(attrs) if m.is_derivation(attrs)? => attrs,
+        _ => {
+            let found = v.view().with_article();
+            let message = format!("expected a derivation but found {found}: {}", m.preview(v));
+            return Err(Error::new(Class::Type, message));
+        }
     };
     let path = attrs.get(m.symbol("drvPath"));
     let path = path.ok_or_else(|| error::required_attr("drvPath", "a derivation"))?;

@@ -1,5 +1,7 @@
 //! What one input at the prompt asks for.
 
+use super::commands::takes_expression;
+
 /// One input, which may have several lines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
@@ -56,14 +58,6 @@ impl<'a> Line<'a> {
             Line::Command { .. } | Line::Blank => None,
         }
     }
-}
-
-/// Whether the argument of a command is an expression.
-fn takes_expression(name: &str) -> bool {
-    matches!(
-        name,
-        ":a" | ":add" | ":b" | ":bl" | ":doc" | ":e" | ":edit" | ":log" | ":p" | ":print" | ":t"
-    )
 }
 
 /// Name and value of `name = value`. A `;` at the end may stand there, as in a set.

@@ -178,7 +178,7 @@ fn ends_request(e: &Error) -> bool {
 /// When its path cannot be computed.
 fn derivation(m: &mut Machine, v: Value) -> Result<Option<String>, Error> {
     let Some(attrs) = v.as_attrs() else { return Ok(None) };
-    if !is_derivation(m, v)? {
+    if !m.is_derivation(attrs)? {
         return Ok(None);
     }
     let Some(path) = attrs.get(m.symbol("drvPath")) else {
@@ -188,15 +188,4 @@ fn derivation(m: &mut Machine, v: Value) -> Result<Option<String>, Error> {
         m.coerce_to_string(path, Coerce::INTERPOLATE, &mut ContextBuilder::new())
     })?;
     Ok(Some(format!("«derivation {}»", String::from_utf8_lossy(path.bytes()))))
-}
-
-/// Whether a forced value is a set with `type = "derivation"`.
-///
-/// # Errors
-/// When its `type` cannot be forced.
-pub(super) fn is_derivation(m: &mut Machine, v: Value) -> Result<bool, Error> {
-    let Some(attrs) = v.as_attrs() else { return Ok(false) };
-    let Some(kind) = attrs.get(m.symbol("type")) else { return Ok(false) };
-    let kind = m.force(kind)?;
-    Ok(kind.as_string().is_some_and(|kind| kind.bytes() == b"derivation"))
 }

@@ -2,6 +2,7 @@
 
 mod number;
 mod read;
+mod scalar;
 mod timestamp;
 
 use crate::{
