@@ -131,15 +131,24 @@ pub(crate) fn search_path(command: Command) -> Command {
 
 /// Adds the flags of commands that evaluate, and operands `FILES`.
 pub(crate) fn evaluating(command: Command) -> Command {
-    operands(arguments(command)).arg(
-        Arg::new("attr")
-            .short('A')
-            .long("attr")
-            .num_args(1)
-            .action(ArgAction::Append)
-            .value_name("PATH")
-            .help("select an attribute; may be repeated"),
-    )
+    operands(arguments(command))
+        .arg(
+            Arg::new("attr")
+                .short('A')
+                .long("attr")
+                .num_args(1)
+                .action(ArgAction::Append)
+                .value_name("PATH")
+                .help("select an attribute; may be repeated"),
+        )
+        // `nix-env --profile` is another thing; there it is the setting.
+        .arg(
+            Arg::new("time-profile")
+                .long("profile")
+                .num_args(1)
+                .value_name("FILE")
+                .help("write where the evaluation spends its time to a file, as folded stacks"),
+        )
 }
 
 /// Adds operands `FILES`, which can be expressions.

@@ -12,6 +12,7 @@ mod files;
 mod legacy;
 mod names;
 mod open;
+mod profile;
 mod realise;
 mod settings;
 mod stats;

@@ -24,7 +24,7 @@ use nix_store::{
     host::{Fetch, Realise, StoreHost, StoreHostOptions},
 };
 
-use crate::{args, exit::Failure, settings::Settings, stats};
+use crate::{args, exit::Failure, profile, settings::Settings, stats};
 
 /// Becomes the process that runs a build, if this process was started as one.
 pub(crate) fn start_if_asked() {
@@ -43,12 +43,18 @@ pub(crate) struct Session {
     json_errors: bool,
     /// Whether and where to say what the evaluation did when the session ends, however it ends.
     stats: Option<stats::Wanted>,
+    /// Where the profile goes when the session ends, however it ends.
+    profile: Option<profile::Wanted>,
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(wanted) = &self.stats {
             wanted.print(&self.evaluator.stats());
+        }
+        if let Some(wanted) = &mut self.profile {
+            wanted.add(&self.evaluator);
+            wanted.write();
         }
     }
 }
@@ -107,6 +113,9 @@ impl Session {
     /// Bad settings, a store that cannot be opened.
     pub(crate) fn open(matches: &ArgMatches, writes: Writes) -> Result<Session, Failure> {
         let settings = settings(matches)?;
+        // Not every command has the flag.
+        let file = matches.try_get_one::<String>("time-profile").ok().flatten();
+        let profile = profile::Wanted::of(file.map(String::as_str), &settings)?;
         let wants_store = writes == Writes::Yes && !matches.get_flag("readonly-mode");
         let store = if wants_store { store(&settings)? } else { None };
         let writes = wants_store && store.is_some();
@@ -184,11 +193,32 @@ impl Session {
             options.allowed_paths = roots.collect();
         }
         let evaluator = Engine::new(options).evaluator();
+        if let Some(wanted) = &profile {
+            wanted.start(&evaluator);
+        }
         *running.lock().unwrap_or_else(PoisonError::into_inner) = evaluator.cancel_token();
         let json_errors =
             matches.get_one::<String>("error-format").is_some_and(|format| format == "json");
         let stats = stats::Wanted::of(matches.get_flag("stats"));
-        Ok(Session { settings, store, evaluator, only_looking, running, json_errors, stats })
+        Ok(Session {
+            settings,
+            store,
+            evaluator,
+            only_looking,
+            running,
+            json_errors,
+            stats,
+            profile,
+        })
+    }
+
+    /// Goes on with another evaluator.
+    pub(crate) fn replace_evaluator(&mut self, evaluator: Evaluator) {
+        if let Some(wanted) = &mut self.profile {
+            wanted.add(&self.evaluator);
+            wanted.start(&evaluator);
+        }
+        self.evaluator = evaluator;
     }
 
     /// An evaluation error as a failure of the command.

@@ -10,6 +10,7 @@
 //! | [`machine`], [`value`], [`heap`] | running it |
 //! | [`builtins`], [`regex`] | what programs can call |
 //! | [`packages`] | the derivations that a value holds |
+//! | [`profile`] | where the time went |
 //!
 //! Values live in the heap of an evaluator; everything of this crate is `Send + Sync`.
 
@@ -27,6 +28,7 @@ pub mod limits;
 pub mod machine;
 mod nix_tree;
 pub mod packages;
+pub mod profile;
 pub mod regex;
 pub mod resolve;
 pub mod source;
@@ -43,6 +45,7 @@ pub use self::{
     evaluator::Evaluator,
     handle::{Handle, Kind, Show},
     limits::{CancelToken, Limits},
+    profile::Profile,
 };
 
 /// The value of one expression, without an outside world and with the limits for programs from strangers.

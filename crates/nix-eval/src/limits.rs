@@ -116,6 +116,8 @@ pub(crate) const POLL_EVERY: u32 = 1024;
 pub(crate) struct Meter {
     /// Steps until the next look.
     pub(crate) left: u32,
+    /// Steps between two looks: [`POLL_EVERY`], or one when somebody watches every step.
+    every: u32,
     /// Steps of earlier looks.
     pub(crate) steps: u64,
     pub(crate) until: Option<Instant>,
@@ -125,26 +127,37 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn new(limits: Limits, cancel: CancelToken) -> Meter {
-        Meter { left: POLL_EVERY, steps: 0, until: None, cancel, limits }
+        Meter { left: POLL_EVERY, every: POLL_EVERY, steps: 0, until: None, cancel, limits }
     }
 
     /// Begins a request: the deadline counts from now.
     pub(crate) fn start(&mut self, limits: Limits) {
         self.limits = limits;
-        self.left = POLL_EVERY;
-        self.steps = 0;
+        self.go_on(0);
         self.until = limits.deadline.map(|time| Instant::now() + time);
+    }
+
+    /// Looks at every step.
+    pub(crate) fn look_always(&mut self) {
+        self.every = 1;
+        self.left = 1;
+    }
+
+    /// Takes over a count of steps.
+    pub(crate) fn go_on(&mut self, steps: u64) {
+        self.steps = steps;
+        self.left = self.every;
     }
 
     /// Steps since the start of the request.
     pub(crate) fn total(&self) -> u64 {
-        self.steps + u64::from(POLL_EVERY - self.left.min(POLL_EVERY))
+        self.steps + u64::from(self.every - self.left.min(self.every))
     }
 
     /// The look that is due every [`POLL_EVERY`] steps.
     pub(crate) fn look(&mut self) -> Option<Result<LimitKind, ()>> {
-        self.steps += u64::from(POLL_EVERY - self.left.min(POLL_EVERY));
-        self.left = POLL_EVERY;
+        let steps = self.total();
+        self.go_on(steps);
         if self.cancel.is_cancelled() {
             return Some(Err(()));
         }

@@ -130,7 +130,7 @@ impl<'a> Run<'a> {
         self.roots.clear();
         self.arguments.clear();
         let engine = self.session.evaluator.engine();
-        self.session.evaluator = engine.evaluator();
+        self.session.replace_evaluator(engine.evaluator());
         self.load()
     }
 

@@ -131,8 +131,10 @@ impl Machine {
         self.enter_call()?;
         let shared = self.shared.clone();
         let outer = shared.suspend(self.progress());
+        self.lend_profile();
         let mut cx = CallCx { machine: self, name: &closure.name };
         let result = catch_unwind(AssertUnwindSafe(|| (closure.code)(&mut cx, args)));
+        self.take_profile_back();
         self.go_on(shared.resume(outer));
         self.depth -= 1;
         match result {

@@ -17,6 +17,7 @@ use crate::{
     ir::GlobalId,
     limits::{CancelToken, LimitKind, Limits},
     machine::{Global, Machine, Parts, Progress},
+    profile::Profiling,
     source::SourceMap,
     stats::Stats,
     symbol::Symbol,
@@ -58,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) n_files: AtomicU32,
     pub(super) stats: Mutex<Stats>,
     parts: Mutex<Vec<Parts>>,
+    pub(crate) profiling: Profiling,
 }
 
 impl Shared {
@@ -103,6 +105,7 @@ impl Shared {
             allowed: RwLock::new(engine.options.allowed_paths.iter().cloned().collect()),
             turn: Turn::default(),
             parts: Mutex::default(),
+            profiling: Profiling::default(),
             n_files: AtomicU32::new(0),
             stats: Mutex::default(),
             engine,
@@ -200,6 +203,7 @@ impl Shared {
             Ok(result) => result,
             Err(panic) if panic.is::<OutOfMemory>() => {
                 self.poison("the system refused memory".to_owned());
+                machine.end_profile();
                 return Err(crate::error::limit(LimitKind::HeapBytes, self.heap.bytes()));
             }
             Err(panic) => resume_unwind(panic),

@@ -8,7 +8,8 @@ use crate::{
     error::{self, Error},
     heap::Cells,
     ir::Formals,
-    value::{FunctionView, LambdaRef, Run, Value, View, code::LambdaCode},
+    profile::Site,
+    value::{Builtin, FunctionView, LambdaRef, Run, Value, View, code::LambdaCode},
 };
 
 impl Machine {
@@ -46,8 +47,8 @@ impl Machine {
                     args = later;
                 }
                 FunctionView::Builtin(builtin) => {
-                    let run = builtin.builtin().run;
-                    let arity = run.arity();
+                    let builtin = builtin.builtin();
+                    let arity = builtin.run.arity();
                     if args.len() < arity {
                         if args.is_empty() {
                             return Ok(f);
@@ -55,7 +56,7 @@ impl Machine {
                         return Ok(self.new_partial(f, args));
                     }
                     let (now, later) = args.split_at(arity);
-                    f = self.run_builtin(&run, now)?;
+                    f = self.run_builtin(builtin, now)?;
                     args = later;
                 }
                 FunctionView::Partial(partial) => {
@@ -76,11 +77,15 @@ impl Machine {
 
     /// Runs a builtin with exactly the arguments it takes.
     #[inline(always)]
-    pub(crate) fn run_builtin(&mut self, run: &Run, args: &[Value]) -> Result<Value, Error> {
+    pub(crate) fn run_builtin(
+        &mut self,
+        builtin: &Builtin,
+        args: &[Value],
+    ) -> Result<Value, Error> {
         self.stats.builtin_calls += 1;
-        self.poll()?;
+        self.poll_in(|| Some(Site::of(builtin)))?;
         let top = self.stack.top;
-        let result = match (run, args) {
+        let result = match (&builtin.run, args) {
             (Run::Constant(f), _) => f(self),
             (Run::One(f), &[a, ..]) => f(self, a),
             (Run::Two(f), &[a, b, ..]) => f(self, a, b),
@@ -100,7 +105,7 @@ impl Machine {
         if self.near_end() {
             return self.on_new_segment(|m| m.call_lambda(lambda, args));
         }
-        self.poll()?;
+        self.poll_in(|| Some(Site::Function(lambda.code().address())))?;
         self.enter_call()?;
         self.stats.calls += 1;
         let code = lambda.code();

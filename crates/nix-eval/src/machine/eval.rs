@@ -12,6 +12,7 @@ use crate::{
     error::{self, Error},
     heap::Cells,
     ir::{BodyId, LambdaId, Node, NodeId, Place, Range},
+    profile::Site,
     source::Location,
     value::{
         FUNCTION, FUNCTION_KIND, LAMBDA, LIST, SEEN, TAG, Thunk, Value,
@@ -270,7 +271,7 @@ impl Machine {
                             }
                             let code = LambdaCode::at((word & !TAG) as usize);
                             if code.arity == args.len {
-                                get!(self.poll());
+                                get!(self.poll_in(|| Some(Site::Function(code.address()))));
                                 self.stats.calls += 1;
                                 let n = args.len as usize;
                                 let top = get!(self.stack.push(code.n_locals as usize));
@@ -474,7 +475,7 @@ impl Machine {
             cells.put(i, v.0);
         }
         if n == arity {
-            return self.run_builtin(&builtin.run, cells.values(n));
+            return self.run_builtin(&builtin, cells.values(n));
         }
         self.call(global.value, cells.values(n))
     }

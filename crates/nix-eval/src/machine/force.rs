@@ -25,7 +25,7 @@ impl Machine {
         if self.near_end() {
             return self.on_new_segment(|m| m.run_thunk(v));
         }
-        self.poll()?;
+        self.poll_in(|| Machine::site_of(v))?;
         let thunk = Thunk(v.cells());
         loop {
             let word = thunk.state_word();

@@ -11,6 +11,7 @@ use crate::{
     host::{FileType, NixPath},
     ir,
     limits::LimitKind,
+    profile::Site,
     source::{self, FileId, Location, Origin, Source},
     syntax::{
         self, ReadOptions, SyntaxError, SyntaxErrorKind,
@@ -75,8 +76,10 @@ impl Machine {
         self.stats.source_bytes += text.len() as u64;
         let began = std::time::Instant::now();
         let file = self.shared.sources.add(Source { origin, text: text.clone() });
-        let program = self.read_with(file, &text, base_dir, scope, |m, options| {
-            m.reader.read(&engine.symbols, file, &text, options)
+        let program = self.in_frame(Site::Read(file), |m| {
+            m.read_with(file, &text, base_dir, scope, |m, options| {
+                m.reader.read(&engine.symbols, file, &text, options)
+            })
         })?;
         for (span, message) in &program.warnings {
             let (line, column) = self.shared.sources.line_column(file, span.start);

@@ -21,6 +21,7 @@ mod files;
 mod force;
 mod import;
 mod operators;
+mod profile;
 mod select;
 mod sets;
 pub(crate) mod stack;
@@ -35,6 +36,7 @@ use crate::{
     evaluator::Shared,
     heap::{Bump, Cells},
     limits::Meter,
+    profile::{Sampler, Site},
     regex::RegexCache,
     stats::Stats,
     syntax::Reader,
@@ -76,6 +78,8 @@ pub struct Machine {
     /// Nested calls.
     pub(crate) depth: u32,
     pub(crate) worker: u32,
+    /// Takes the time, when this session is profiled.
+    sampler: Option<Box<Sampler>>,
     /// Whether no other machine of this evaluator runs.
     pub(crate) alone: bool,
 }
@@ -115,7 +119,12 @@ impl Machine {
     pub(crate) fn new(shared: Arc<Shared>, parts: Parts) -> Machine {
         let mut meter = Meter::new(shared.limits(), shared.cancel.clone());
         meter.start(shared.limits());
+        let sampler = shared.profiling.begin();
+        if sampler.is_some() {
+            meter.look_always();
+        }
         Machine {
+            sampler,
             meter,
             globals: shared.globals.get().cloned().unwrap_or_default(),
             shared,
@@ -134,6 +143,7 @@ impl Machine {
 
     pub(crate) fn into_parts(mut self) -> Parts {
         self.stats.steps = self.meter.total();
+        self.end_profile();
         Parts {
             bump: self.bump,
             stack: self.stack,
@@ -163,8 +173,7 @@ impl Machine {
     /// Takes over what was used of this request elsewhere: by the request that this one is part of, or by
     /// parts of this one.
     pub(crate) fn go_on(&mut self, progress: Progress) {
-        self.meter.steps = progress.steps;
-        self.meter.left = crate::limits::POLL_EVERY;
+        self.meter.go_on(progress.steps);
         self.meter.until = progress.until;
     }
 
@@ -181,7 +190,7 @@ impl Machine {
     /// When a limit was passed or somebody asked to stop.
     pub fn poll_now(&mut self) -> Result<(), Error> {
         self.meter.left -= 1;
-        self.look()
+        self.look_at(None)
     }
 
     /// Counts one step, and looks at limits and token when it is time.
@@ -191,7 +200,14 @@ impl Machine {
     #[inline(always)]
     pub fn poll(&mut self) -> Result<(), Error> {
         self.meter.left -= 1;
-        if self.meter.left == 0 { self.look() } else { Ok(()) }
+        if self.meter.left == 0 { self.look_at(None) } else { Ok(()) }
+    }
+
+    /// As [`Machine::poll`], for a step that begins something.
+    #[inline(always)]
+    pub(crate) fn poll_in(&mut self, site: impl FnOnce() -> Option<Site>) -> Result<(), Error> {
+        self.meter.left -= 1;
+        if self.meter.left == 0 { self.look_at(site()) } else { Ok(()) }
     }
 }
 

@@ -114,8 +114,9 @@ pub(crate) struct NativeStack {
     n_segments: u32,
 }
 
+/// An address in the native stack, where it ends just now.
 #[inline(always)]
-fn here() -> usize {
+pub(super) fn here() -> usize {
     let marker = 0u8;
     std::hint::black_box(&raw const marker) as usize
 }
@@ -167,10 +168,12 @@ impl Machine {
         self.native.used += size as u64;
         self.native.n_segments += 1;
         let before = self.native.limit;
+        self.note_segment(true);
         let result = stacker::grow(size, || {
             self.native.limit = (here() + RED_ZONE).saturating_sub(size - (16 << 10));
             code(self)
         });
+        self.note_segment(false);
         self.native.limit = before;
         self.native.used -= size as u64;
         self.native.n_segments -= 1;
