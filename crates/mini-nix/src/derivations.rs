@@ -4,7 +4,7 @@ use nix_eval::{
     Error,
     error::{self, Class, suggest},
     machine::Machine,
-    packages::{Failures, Names, Package, Seen, Walk},
+    packages::{Failures, Names, Package, Seen, Walk, Wants},
     value::Value,
 };
 
@@ -29,7 +29,8 @@ pub(crate) fn collect(
     v: Value,
     arguments: &Arguments,
 ) -> Result<Vec<Found>, Error> {
-    let walk = Walk { arguments, failures: Failures::Raise, names: Names::Plain };
+    let (failures, names, wants) = (Failures::Raise, Names::Plain, Wants::Drv);
+    let walk = Walk { arguments, failures, names, wants };
     let mut packages = Vec::new();
     walk.run(m, v, &mut |_, seen| {
         if let Seen::Package(package) = seen {

@@ -186,6 +186,7 @@ impl Session {
         options.abort_on_warn = settings.bool("abort-on-warn")
             || std::env::var("NIX_ABORT_ON_WARN")
                 .is_ok_and(|v| matches!(v.as_str(), "1" | "yes" | "true"));
+        options.eval_cores = settings.number("eval-cores").try_into().unwrap_or(u32::MAX);
         options.limits.call_depth =
             settings.number("max-call-depth").try_into().unwrap_or(u32::MAX);
         if options.restrict_eval {

@@ -7,6 +7,7 @@
 
 pub(crate) mod answer;
 mod ast;
+mod cores;
 mod differences;
 pub(crate) mod generate;
 mod ours;
@@ -85,6 +86,7 @@ pub(crate) fn collect(bed: Bed, trials: &mut Vec<Trial>) -> Result<Programs, Str
             check(&programs, &table, mode, &seeds).map_err(Failed::from)
         }));
     }
+    cores::collect(n, first, &table, trials);
     Ok(programs)
 }
 

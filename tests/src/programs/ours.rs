@@ -33,6 +33,8 @@ pub(crate) struct Ours {
 pub(crate) struct Run {
     pub(crate) answer: Answer,
     pub(crate) traces: Vec<String>,
+    /// The whole report of an error, as JSON.
+    pub(crate) report: String,
 }
 
 impl Ours {
@@ -66,11 +68,18 @@ impl Ours {
 
     /// Runs one program.
     pub(crate) fn run(&self, program: &str, mode: Mode) -> Run {
+        self.run_on(1, program, mode)
+    }
+
+    /// The same on this many cores.
+    pub(crate) fn run_on(&self, cores: u32, program: &str, mode: Mode) -> Run {
         let run = || {
             let evaluator = self.engine.evaluator();
+            evaluator.set_eval_cores(cores);
             let handle = evaluator.eval(program, "program", &self.folder)?;
             handle.with(|m, v| show(m, v, mode))
         };
+        let mut text = String::new();
         let answer = match std::panic::catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(text)) => Answer::Value(text),
             Ok(Err(error))
@@ -83,7 +92,8 @@ impl Ours {
                 let report =
                     std::panic::catch_unwind(AssertUnwindSafe(|| error.report().to_json()));
                 match report {
-                    Ok(_) => {
+                    Ok(report) => {
+                        text = report;
                         Answer::Error(error.class().name().to_owned(), error.message().to_owned())
                     }
                     Err(_) => Answer::Crash("panic in the report of an error".to_owned()),
@@ -92,7 +102,7 @@ impl Ours {
             Err(_) => Answer::Crash("panic".to_owned()),
         };
         let traces = std::mem::take(&mut *self.traces.lock().unwrap_or_else(|e| e.into_inner()));
-        Run { answer, traces }
+        Run { answer, traces, report: text }
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
     collections::BTreeMap,
     io::Write,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -59,7 +60,10 @@ pub(crate) fn run(words: &[String]) -> Result<u8, Failure> {
                 .help("make a link for each derivation that keeps it alive"),
         )
         .arg(number("max-memory-size", "MB", "heap of an evaluator; default 4096"))
-        .arg(number("workers", "N", "accepted; there is one worker").hide(true));
+        .arg(
+            number("workers", "N", "accepted; '--eval-cores' says how many processors are used")
+                .hide(true),
+        );
     let matches = args::parse(command, "mini-nix eval-jobs", words)?;
     let session = Session::open(&matches, Writes::Yes)?;
     let mut run = Run::new(&matches, session)?;
@@ -150,20 +154,60 @@ impl<'a> Run<'a> {
     /// All jobs of operand `n` below an attribute.
     fn below(&mut self, n: usize, attr: &str) -> Result<(), Failure> {
         let mut todo: Vec<Vec<String>> = vec![Vec::new()];
-        while let Some(path) = todo.pop() {
-            let mut result = self.look(n, attr, &path);
-            let is_full = |e: &Error| e.kind() == ErrorKind::Limit;
-            if self.max_heap.is_some() && result.as_ref().is_err_and(is_full) {
-                // It may have been the earlier jobs' memory; alone it gets another chance.
-                self.renew()?;
-                result = self.look(n, attr, &path);
-                if result.as_ref().is_err_and(is_full) {
+        let mut is_second_try = false;
+        while !todo.is_empty() {
+            let root = self.roots[n].clone();
+            let stop = root.with(|m, root| {
+                let arguments: Vec<(String, Value)> = self
+                    .arguments
+                    .iter()
+                    .map(|(name, handle)| (name.clone(), handle.value()))
+                    .collect();
+                let root = m.auto_call(root, &arguments)?;
+                let root = derivations::select(m, root, attr, &arguments)?;
+                let root = m.auto_call(root, &arguments)?;
+                Ok(self.jobs(m, root, &arguments.into(), &mut todo, is_second_try))
+            });
+            match stop.map_err(|e| self.session.failure(&e))?? {
+                Stop::Done => {}
+                Stop::Full => {
+                    is_second_try = false;
+                    self.renew()?;
+                }
+                Stop::Limit => {
+                    is_second_try = true;
                     self.renew()?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Looks at paths, the last first, until nothing is left or the heap is full.
+    fn jobs(
+        &mut self,
+        m: &mut Machine,
+        root: Value,
+        arguments: &Arc<[(String, Value)]>,
+        todo: &mut Vec<Vec<String>>,
+        mut is_second_try: bool,
+    ) -> Result<Stop, Failure> {
+        while let Some(path) = todo.pop() {
+            let result = self.look(m, root, arguments, &path).map_err(|e| m.with_sources(e));
+            let is_full = self.max_heap.is_some()
+                && result.as_ref().is_err_and(|e| e.kind() == ErrorKind::Limit);
+            if is_full && !is_second_try {
+                // It may have been the earlier jobs' memory; alone it gets another chance.
+                todo.push(path);
+                return Ok(Stop::Limit);
+            }
+            is_second_try = false;
             match result {
                 Ok(Look::Line(line)) => self.hold(line)?,
-                Ok(Look::Members(paths)) => todo.extend(paths.into_iter().rev()),
+                Ok(Look::Members(paths)) => {
+                    self.look_ahead(m, root, arguments, &paths);
+                    todo.extend(paths.into_iter().rev());
+                }
                 Ok(Look::Nothing) => {}
                 Err(e) if path.is_empty() || e.kind() == ErrorKind::Cancelled => {
                     return Err(self.session.failure(&e));
@@ -175,29 +219,46 @@ impl<'a> Run<'a> {
                 }
             }
             let heap = self.session.evaluator.stats().heap_bytes;
-            if self.max_heap.is_some_and(|max| heap > max) && !todo.is_empty() {
-                self.renew()?;
+            let is_big = self.max_heap.is_some_and(|max| heap > max);
+            if is_full || is_big && !todo.is_empty() {
+                return Ok(Stop::Full);
             }
         }
-        Ok(())
+        Ok(Stop::Done)
     }
 
-    fn look(&self, n: usize, attr: &str, path: &[String]) -> Result<Look, Error> {
-        self.roots[n].with(|m, root| {
-            let arguments: Vec<(String, Value)> = self
-                .arguments
-                .iter()
-                .map(|(name, handle)| (name.clone(), handle.value()))
-                .collect();
-            let root = derivations::select(m, root, attr, &arguments)?;
-            let force_recurse = self.matches.get_flag("force-recurse");
-            let jobs = Jobs { arguments: &arguments, force_recurse };
-            Ok(match jobs.at(m, root, path)? {
-                Job::Package(package) => Look::Line(self.job_line(m, &package)?),
-                Job::Members(paths) => Look::Members(paths),
-                Job::Nothing => Look::Nothing,
-            })
+    fn look(
+        &self,
+        m: &mut Machine,
+        root: Value,
+        arguments: &[(String, Value)],
+        path: &[String],
+    ) -> Result<Look, Error> {
+        let force_recurse = self.matches.get_flag("force-recurse");
+        Ok(match (Jobs { arguments, force_recurse }).at(m, root, path)? {
+            Job::Package(package) => Look::Line(self.job_line(m, &package)?),
+            Job::Members(paths) => Look::Members(paths),
+            Job::Nothing => Look::Nothing,
         })
+    }
+
+    /// Has the derivations at paths made on other cores.
+    fn look_ahead(
+        &self,
+        m: &mut Machine,
+        root: Value,
+        arguments: &Arc<[(String, Value)]>,
+        paths: &[Vec<String>],
+    ) {
+        let force_recurse = self.matches.get_flag("force-recurse");
+        let (paths, arguments) = (paths.to_vec(), arguments.clone());
+        m.ahead_by_number(paths.len(), move |m, n| {
+            let jobs = Jobs { arguments: &arguments, force_recurse };
+            if let Job::Package(package) = jobs.at(m, root, &paths[n])? {
+                package.drv_path(m)?;
+            }
+            Ok(())
+        });
     }
 
     fn job_line(&self, m: &mut Machine, package: &Package) -> Result<Line, Error> {
@@ -269,6 +330,16 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Why the evaluator is not asked for further jobs.
+enum Stop {
+    /// There are none.
+    Done,
+    /// Its heap has grown too big for another one.
+    Full,
+    /// Its heap was too small for the next one.
+    Limit,
+}
+
 /// What lies at an attribute path.
 enum Look {
     Line(Line),
@@ -277,7 +348,7 @@ enum Look {
 }
 
 /// The derivation at a store path, as far as it is known here.
-fn read(m: &Machine, drv: &StorePath) -> Result<Option<std::sync::Arc<Derivation>>, Error> {
+fn read(m: &Machine, drv: &StorePath) -> Result<Option<Arc<Derivation>>, Error> {
     Ok(m.host().read_derivation(drv, &m.host_cx())?)
 }
 

@@ -1,6 +1,6 @@
 //! `nix-instantiate`: evaluate an expression, or turn it into store derivations.
 
-use std::io::Write;
+use std::{io::Write, sync::Arc};
 
 use clap::ArgMatches;
 use nix_eval::{
@@ -234,17 +234,27 @@ pub(crate) fn find_derivations(
 ) -> Result<Vec<derivations::Found>, Failure> {
     let arguments = files::arguments(session, matches)?;
     let roots = files::roots(session, matches, default)?;
-    let mut all = Vec::new();
-    for root in &roots {
-        for attr in attr_paths(matches) {
-            let found = root.with(|m, v| {
-                let arguments = values(&arguments);
-                let v = derivations::select(m, v, &attr, &arguments)?;
-                derivations::collect(m, v, &arguments)
+    let paths = attr_paths(matches);
+    let all = session.evaluator.with_machine(|m| {
+        let arguments = Arc::new(values(&arguments));
+        let paths = Arc::new(paths);
+        let mut all = Vec::new();
+        for root in &roots {
+            // Called once for all paths: they share what it makes.
+            let root = m.auto_call(root.value(), &arguments)?;
+            let (ahead, with) = (paths.clone(), arguments.clone());
+            m.ahead_by_number(paths.len(), move |m, n| {
+                let v = derivations::select(m, root, &ahead[n], &with)?;
+                derivations::collect(m, v, &with).map(drop)
             });
-            all.extend(found.map_err(|e| session.failure(&e))?);
+            for path in paths.iter() {
+                let v = derivations::select(m, root, path, &arguments)?;
+                all.extend(derivations::collect(m, v, &arguments)?);
+            }
         }
-    }
+        Ok(all)
+    });
+    let all = all.map_err(|e| session.failure(&e))?;
     // Texts are registered in batches; a path must not be printed before its registration succeeded.
     if let Some(store) = &session.store {
         store.flush().map_err(Failure::new)?;

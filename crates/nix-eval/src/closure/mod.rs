@@ -77,7 +77,7 @@ impl CallCx<'_> {
 
     /// The token of the session, for work that another thread or library does.
     pub fn cancel_token(&self) -> CancelToken {
-        self.machine.shared.cancel.clone()
+        self.machine.meter.cancel.clone()
     }
 
     /// Notes what the result depends on, for hosts that record.
@@ -125,6 +125,7 @@ impl Machine {
         if self.is_tight() {
             return self.on_new_segment(|m| m.run_closure(number, args));
         }
+        self.must_lead()?;
         let closure = self.shared.closure(number);
         // At once: a program that goes through closures in every step would never come to a look otherwise.
         self.poll_now()?;

@@ -85,6 +85,14 @@ pub struct EngineOptions {
     pub project: Option<Vec<u8>>,
     /// What an evaluation may use.
     pub limits: Limits,
+    /// Cores that one request may use: 0 = all of the machine, 1 = the thread that asks. Results, errors and what
+    /// is said are the same with any number, but for this: where `==` compares sets in which several attributes
+    /// differ or fail, it begins with the name that was read first, and helpers may have read another one first.
+    ///
+    /// With more than one core, the host and the builtins in [`EngineOptions::builtins`] are asked by several
+    /// threads at once, and work that an error makes useless may be done; closures only ever run on the thread
+    /// that asks. A limit on steps means one core.
+    pub eval_cores: u32,
     /// Rust closures; [`super::EngineBuilder`] adds them.
     pub(crate) closures: Vec<NamedClosure>,
 }
@@ -112,6 +120,7 @@ impl Default for EngineOptions {
             nix_version: "2.35.0".to_owned(),
             project: None,
             limits: Limits::default(),
+            eval_cores: 1,
             closures: Vec::new(),
         }
     }

@@ -1,5 +1,6 @@
 //! Sessions of an engine.
 
+mod crew;
 mod shared;
 mod turn;
 
@@ -8,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use self::shared::Shared;
+pub(crate) use self::{
+    crew::{Crew, Job, Waited, Work},
+    shared::Shared,
+};
 use crate::{
     closure::{Closure, Function},
     convert::IntoNix,
@@ -60,6 +64,11 @@ impl Evaluator {
     pub fn set_limits(&self, limits: Limits) {
         *lock(&self.shared.limits) = limits;
         self.shared.heap.set_limit(limits.heap_bytes);
+    }
+
+    /// Changes how many cores the next requests may use; see [`EngineOptions::eval_cores`].
+    pub fn set_eval_cores(&self, cores: u32) {
+        self.shared.eval_cores.store(cores, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// The texts that this session has read, for turning places into lines and columns.

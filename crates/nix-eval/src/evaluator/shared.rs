@@ -3,10 +3,13 @@
 use std::{
     collections::{BTreeSet, HashMap},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, atomic::AtomicU32},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
-use super::{lock, turn::Turn};
+use super::{Crew, lock, turn::Turn};
 use crate::{
     closure::Closure,
     convert::Exports,
@@ -16,7 +19,7 @@ use crate::{
     host::NixPath,
     ir::GlobalId,
     limits::{CancelToken, LimitKind, Limits},
-    machine::{Global, Machine, Parts, Progress},
+    machine::{Global, Machine, Parts, Progress, ahead::Role},
     profile::Profiling,
     source::SourceMap,
     stats::Stats,
@@ -56,6 +59,8 @@ pub(crate) struct Shared {
     copies: Mutex<HashMap<NixPath, (String, ContextId)>>,
     allowed: RwLock<BTreeSet<Vec<u8>>>,
     turn: Turn,
+    pub(crate) crew: Crew,
+    pub(super) eval_cores: AtomicU32,
     pub(crate) n_files: AtomicU32,
     pub(super) stats: Mutex<Stats>,
     parts: Mutex<Vec<Parts>>,
@@ -104,6 +109,8 @@ impl Shared {
             copies: Mutex::default(),
             allowed: RwLock::new(engine.options.allowed_paths.iter().cloned().collect()),
             turn: Turn::default(),
+            crew: Crew::default(),
+            eval_cores: AtomicU32::new(engine.options.eval_cores),
             parts: Mutex::default(),
             profiling: Profiling::default(),
             n_files: AtomicU32::new(0),
@@ -181,11 +188,8 @@ impl Shared {
         code: impl FnOnce(&mut Machine) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let _turn = self.turn.take();
-        if let Some(why) = self.poisoned.get().or_else(|| self.turn.panicked()) {
-            return Err(Error::new(
-                Class::Internal,
-                format!("this session cannot be used any more: {why}"),
-            ));
+        if let Some(error) = self.unusable() {
+            return Err(error);
         }
         let parts = lock(&self.parts).pop().or_else(Parts::new);
         let Some(parts) = parts else {
@@ -194,12 +198,20 @@ impl Shared {
         let mut machine = Machine::new(self.clone(), parts);
         // A closure that calls back is part of the request that called it.
         let outer = *lock(&self.suspended);
-        if let Some(outer) = outer {
-            machine.continue_from(outer);
+        match outer {
+            Some(outer) => machine.continue_from(outer),
+            // A profile is that of one thread.
+            None if machine.is_profiled() => {}
+            None => machine.role = self.role(),
         }
+        let leads = machine.role != Role::Alone;
         // Memory that the system refuses ends the request wherever it is; what was being made is unfinished.
         let run = AssertUnwindSafe(|| machine.on_this_thread(code));
-        let result = match catch_unwind(run) {
+        let result = catch_unwind(run);
+        if leads {
+            self.crew.stop();
+        }
+        let result = match result {
             Ok(result) => result,
             Err(panic) if panic.is::<OutOfMemory>() => {
                 self.poison("the system refused memory".to_owned());
@@ -214,7 +226,60 @@ impl Shared {
         let parts = machine.into_parts();
         lock(&self.stats).add(&parts.stats);
         lock(&self.parts).push(parts.fresh());
-        result.map_err(|e| e.with_sources(&self.sources, |path| self.units.naming(path)))
+        result.map_err(|e| self.with_sources(e))
+    }
+
+    /// Gives an error the texts that its report shows.
+    pub(crate) fn with_sources(&self, error: Error) -> Error {
+        error.with_sources(&self.sources, |path| self.units.naming(path))
+    }
+
+    /// What the machine of a request is to others.
+    fn role(&self) -> Role {
+        // Steps are counted by one machine only.
+        if self.crew.is_active() || self.limits().steps != u64::MAX {
+            return Role::Alone;
+        }
+        match self.eval_cores.load(Ordering::Relaxed) {
+            0 => match std::thread::available_parallelism().map_or(1, usize::from) {
+                1 => Role::Alone,
+                n => Role::Leader(n as u32),
+            },
+            1 => Role::Alone,
+            n => Role::Leader(n),
+        }
+    }
+
+    /// The life of a helper.
+    pub(super) fn help(self: Arc<Self>, number: u32) {
+        let Some(parts) = lock(&self.parts).pop().or_else(Parts::new) else { return };
+        let token = self.crew.token(number);
+        let run = AssertUnwindSafe(|| {
+            let mut machine = Machine::helper(self.clone(), parts, number, token);
+            machine.on_this_thread(|m| {
+                while let Some(job) = self.crew.next(number) {
+                    m.run_job(&job);
+                }
+            });
+            machine.into_parts()
+        });
+        match catch_unwind(run) {
+            Ok(parts) => {
+                lock(&self.stats).add(&parts.stats);
+                lock(&self.parts).push(parts.fresh());
+            }
+            // What it was evaluating stays unfinished: who waits for that sees this.
+            Err(panic) if panic.is::<OutOfMemory>() => {
+                self.poison("the system refused memory".to_owned());
+            }
+            Err(_) => self.poison("a helper of an earlier request panicked".to_owned()),
+        }
+    }
+
+    /// The error of every request from now on, if there is one.
+    pub(crate) fn unusable(&self) -> Option<Error> {
+        let why = self.poisoned.get().or_else(|| self.turn.panicked())?;
+        Some(Error::new(Class::Internal, format!("this session cannot be used any more: {why}")))
     }
 
     /// The closure with this number.

@@ -375,10 +375,12 @@ impl Machine {
 
     /// A thunk that fails with `error` when forced.
     pub fn delay_error(&mut self, error: Error) -> Value {
+        if self.is_ahead() {
+            self.spoiled.set(true);
+        }
         let cells = self.words(1);
-        let thunk = Thunk(cells);
-        thunk.fail(self.shared.remember(&error));
-        thunk.value()
+        cells.put(0, Thunk::failure(self.shared.remember(&error)));
+        Thunk(cells).value()
     }
 
     /// The value itself; marks that it is in weak head normal form already.
@@ -444,6 +446,13 @@ impl Machine {
         self.shared.sources.clone()
     }
 
+    /// Gives an error the texts that its report shows. Errors that leave a request have them; one that is reported
+    /// inside needs this.
+    #[must_use]
+    pub fn with_sources(&self, error: Error) -> Error {
+        self.shared.with_sources(error)
+    }
+
     /// The outside world.
     pub fn host(&self) -> &dyn Host {
         &*self.shared.engine.options.host
@@ -456,7 +465,7 @@ impl Machine {
 
     /// What to hand to the host with a question.
     pub fn host_cx(&self) -> HostCx {
-        HostCx { cancel: self.shared.cancel.clone() }
+        HostCx { cancel: self.meter.cancel.clone() }
     }
 
     /// The options of the engine.
@@ -471,17 +480,26 @@ impl Machine {
 
     /// Says a line as `builtins.trace` does; the host decides where it goes.
     pub fn trace(&self, text: &[u8]) {
-        self.host().trace(&TraceEvent::Trace(text));
+        self.say(&TraceEvent::Trace(text));
     }
 
     /// Says something worth knowing once.
     pub fn note(&self, text: &[u8]) {
-        self.host().trace(&TraceEvent::Note(text));
+        self.say(&TraceEvent::Note(text));
     }
 
     /// Says a warning.
     pub fn warn(&self, text: &[u8]) {
-        self.host().trace(&TraceEvent::Warning(text));
+        self.say(&TraceEvent::Warning(text));
+    }
+
+    /// A helper says nothing: the machine that answers will come to it.
+    fn say(&self, event: &TraceEvent<'_>) {
+        if self.is_ahead() {
+            self.spoiled.set(true);
+        } else {
+            self.host().trace(event);
+        }
     }
 
     /// The builtin of this name, as a value.

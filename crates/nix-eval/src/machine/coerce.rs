@@ -118,6 +118,9 @@ impl Machine {
         how: Coerce,
         context: &mut ContextBuilder,
     ) -> Result<Str, Error> {
+        if how == Coerce::DERIVATION {
+            self.texts_ahead([list]);
+        }
         let mut own = ContextBuilder::new();
         let mut out: Vec<u8> = Vec::new();
         let mut todo = vec![Todo::Value(list, 0)];

@@ -31,11 +31,14 @@ impl Machine {
             let inside = depth + 1;
             match v.view() {
                 View::List(list) if !list.is_empty() && seen.insert(v.0) => {
+                    self.ahead(list.iter(), Machine::force_deep);
                     todo.extend(list.iter().rev().map(|v| (v, inside)));
                 }
                 View::Attrs(attrs) if !attrs.is_empty() && seen.insert(v.0) => {
                     let symbols = self.symbol_table();
-                    todo.extend(attrs.iter_by_name(&symbols).rev().map(|(_, v)| (v, inside)));
+                    let all = attrs.iter_by_name(&symbols);
+                    self.ahead(all.as_slice().iter().map(|&(_, v)| v), Machine::force_deep);
+                    todo.extend(all.rev().map(|(_, v)| (v, inside)));
                 }
                 View::Function(f) => f.see(),
                 _ => {}

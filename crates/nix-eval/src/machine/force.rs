@@ -57,7 +57,8 @@ impl Machine {
                     let result = self.call(Value(rest.word(0)), rest.skip(1).values(n));
                     return self.settle(thunk, word, result);
                 }
-                State::Running => {
+                State::Running(worker) if worker != self.worker => self.wait_for(thunk)?,
+                State::Running(_) => {
                     return Err(error::infinite_recursion().begin_cycle(thunk.address()));
                 }
                 State::Failed(number) => return Err(self.shared.failure(number)),
@@ -74,10 +75,11 @@ impl Machine {
         result: Result<Value, Error>,
     ) -> Result<Value, Error> {
         match result {
-            Ok(value) => {
+            Ok(value) if self.alone => {
                 thunk.publish(value);
                 Ok(value)
             }
+            Ok(value) => self.settle_shared(thunk, word, value),
             Err(e) => Err(self.failed(thunk, word, e)),
         }
     }
@@ -95,11 +97,15 @@ impl Machine {
             };
             e.pass_cycle(thunk.address(), location);
         }
-        // What merely stopped may be tried again with more time or memory.
-        if e.is_retryable() {
-            thunk.restore(word);
+        // What merely stopped may be tried again with more time or memory. What a helper met is for the machine
+        // that answers to meet in its own time.
+        let after = if self.is_ahead() || e.is_retryable() {
+            word
         } else {
-            thunk.fail(self.shared.remember(&e));
+            Thunk::failure(self.shared.remember(&e))
+        };
+        if thunk.settle(after) {
+            self.shared.crew.wake();
         }
         e
     }

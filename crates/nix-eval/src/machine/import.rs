@@ -115,7 +115,7 @@ impl Machine {
     ) -> Result<T, Error> {
         let engine = self.shared.engine.clone();
         let has = |name| scope.is_some_and(|s| s.has(name));
-        let cancel = self.shared.cancel.clone();
+        let cancel = self.meter.cancel.clone();
         let until = self.meter.until;
         let poll = || {
             !cancel.is_cancelled() && until.is_none_or(|until| std::time::Instant::now() <= until)
@@ -220,7 +220,7 @@ impl Machine {
             SyntaxErrorKind::Feature => Class::Feature,
             SyntaxErrorKind::Restricted => Class::Restricted,
             SyntaxErrorKind::TooDeep => Class::Limit,
-            SyntaxErrorKind::Cancelled if self.shared.cancel.is_cancelled() => Class::Interrupted,
+            SyntaxErrorKind::Cancelled if self.meter.cancel.is_cancelled() => Class::Interrupted,
             SyntaxErrorKind::Cancelled => return error::limit(LimitKind::Deadline, 0),
         };
         let at = |span| Location { file, span };
@@ -337,12 +337,17 @@ impl Machine {
             Some(v) => v,
             None => {
                 let unit = self.load_file(&file, None)?;
+                // A helper that has left out a warning must not be the one who read the file.
+                if self.spoiled.get() {
+                    return Err(error::cancelled());
+                }
                 self.root_thunk(unit, None)
             }
         };
         let mut imports = crate::evaluator::lock(&self.shared.imports);
+        // Another machine may have been faster: a file has one value.
+        let v = *imports.entry(file.clone()).or_insert(v);
         imports.insert(path.clone(), v);
-        imports.insert(file.clone(), v);
         drop(imports);
         self.force(v).map_err(|e| self.in_file(e, &file))
     }

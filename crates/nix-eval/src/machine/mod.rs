@@ -12,6 +12,7 @@
 //! * Data is walked with work lists, never by recursion; recursion over programs goes through
 //!   `stack`, which counts it.
 
+pub(crate) mod ahead;
 mod api;
 mod call;
 mod coerce;
@@ -26,16 +27,19 @@ mod select;
 mod sets;
 pub(crate) mod stack;
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 pub use self::coerce::Coerce;
 pub(crate) use self::import::LOAD_DERIVATION;
-use self::stack::{NativeStack, ValueStack};
+use self::{
+    ahead::Role,
+    stack::{NativeStack, ValueStack},
+};
 use crate::{
     error::Error,
     evaluator::Shared,
     heap::{Bump, Cells},
-    limits::Meter,
+    limits::{CancelToken, Meter},
     profile::{Sampler, Site},
     regex::RegexCache,
     stats::Stats,
@@ -82,6 +86,9 @@ pub struct Machine {
     sampler: Option<Box<Sampler>>,
     /// Whether no other machine of this evaluator runs.
     pub(crate) alone: bool,
+    pub(crate) role: Role,
+    /// Set in a helper when something happened that only the answering machine may do.
+    pub(crate) spoiled: Cell<bool>,
 }
 
 /// What an evaluator keeps of a machine between two requests.
@@ -123,6 +130,7 @@ impl Machine {
         if sampler.is_some() {
             meter.look_always();
         }
+        let is_active = shared.crew.is_active();
         Machine {
             sampler,
             meter,
@@ -137,8 +145,27 @@ impl Machine {
             stats: parts.stats,
             depth: 0,
             worker: 0,
-            alone: true,
+            alone: !is_active,
+            role: Role::Alone,
+            spoiled: Cell::new(false),
         }
+    }
+
+    /// A machine that evaluates ahead of the one that answers a request, until its token is pulled.
+    pub(crate) fn helper(
+        shared: Arc<Shared>,
+        parts: Parts,
+        number: u32,
+        token: CancelToken,
+    ) -> Machine {
+        let mut machine = Machine::new(shared, parts);
+        // Time is the answering machine's business.
+        machine.meter.until = None;
+        machine.meter.cancel = token;
+        machine.worker = number;
+        machine.alone = false;
+        machine.role = Role::Helper;
+        machine
     }
 
     pub(crate) fn into_parts(mut self) -> Parts {

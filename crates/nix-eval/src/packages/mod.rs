@@ -17,5 +17,5 @@ pub use self::{
     jobs::{Job, Jobs},
     name::{PackageName, Selector, compare_versions},
     package::{OutputPaths, Package},
-    walk::{Failures, Names, Seen, Walk},
+    walk::{Failures, Names, Seen, Walk, Wants},
 };

@@ -56,6 +56,17 @@ pub struct Walk<'a> {
     pub failures: Failures,
     /// Which attributes are looked at.
     pub names: Names,
+    /// What is wanted of each derivation after the walk, for helpers ([`Machine::ahead`]).
+    pub wants: Wants,
+}
+
+/// What will be wanted of each derivation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wants {
+    /// Its name.
+    Name,
+    /// Its store derivation.
+    Drv,
 }
 
 /// A value that waits to be looked at, and how.
@@ -145,6 +156,8 @@ impl Walk<'_> {
         match v.view() {
             View::Attrs(attrs) => self.push_members(m, attrs, &attr_path, todo),
             View::List(items) => {
+                let wants = self.wants;
+                m.ahead(items.iter(), move |m, v| wants.of(m, v));
                 for (i, v) in items.iter().enumerate().rev() {
                     let attr_path = below(&attr_path, i.to_string());
                     todo.push(Todo { v, attr_path, role: Role::Element });
@@ -185,19 +198,52 @@ impl Walk<'_> {
         }
     }
 
-    fn push_members(&self, m: &Machine, attrs: Attrs, attr_path: &[String], todo: &mut Vec<Todo>) {
+    fn push_members(
+        &self,
+        m: &mut Machine,
+        attrs: Attrs,
+        attr_path: &[String],
+        todo: &mut Vec<Todo>,
+    ) {
         let symbols = m.symbol_table();
         // Marks the set that nix-env makes of a folder of expressions: its members are roots.
         let combined = attrs.has(m.symbol("_combineChannels"));
         let role = if combined { Role::Root } else { Role::Attribute };
-        for (name, v) in attrs.iter_by_name(&symbols).rev() {
+        let mut all = attrs.iter_by_name(&symbols).collect::<Vec<_>>();
+        all.retain(|&(name, _)| self.names == Names::All || is_plain(symbols.name(name)));
+        let wants = self.wants;
+        m.ahead(all.iter().map(|&(_, v)| v), move |m, v| wants.of(m, v));
+        for (name, v) in all.into_iter().rev() {
             let name = symbols.name(name);
-            if self.names == Names::Plain && !is_plain(name) {
-                continue;
-            }
             let attr_path = below(attr_path, String::from_utf8_lossy(name).into_owned());
             todo.push(Todo { v, attr_path, role });
         }
+    }
+}
+
+impl Wants {
+    /// Does to a value what a walk, and who asked for it, will do to it.
+    ///
+    /// # Errors
+    /// What the evaluation says.
+    pub fn of(self, m: &mut Machine, v: Value) -> Result<(), Error> {
+        let v = m.force(v)?;
+        let Some(attrs) = v.as_attrs() else { return Ok(()) };
+        if m.is_derivation(attrs)? {
+            let package = Package::new(m, Vec::new(), attrs)?;
+            if self == Wants::Drv {
+                package.drv_path(m)?;
+            }
+            return Ok(());
+        }
+        if let Some(flag) = attrs.get(m.symbol("recurseForDerivations"))
+            && m.force(flag)? == Value::TRUE
+        {
+            let symbols = m.symbol_table();
+            let all = attrs.iter_by_name(&symbols);
+            m.ahead(all.as_slice().iter().map(|&(_, v)| v), move |m, v| self.of(m, v));
+        }
+        Ok(())
     }
 }
 
@@ -236,7 +282,7 @@ mod tests {
         let root = evaluator.eval(&text, "test", b"/").expect("evaluates");
         let mut found = Vec::new();
         let result = root.with(|m, v| {
-            let walk = Walk { arguments: &[], failures, names };
+            let walk = Walk { arguments: &[], failures, names, wants: Wants::Name };
             walk.run(m, v, &mut |_, seen| {
                 found.push(match seen {
                     Seen::Package(p) => format!("{}={}", p.attr_path.join("."), p.name_text()),

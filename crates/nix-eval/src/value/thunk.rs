@@ -7,7 +7,7 @@
 //! |---|---|---|---|
 //! | 0 | suspended code | address of its [`super::code::Code`] | captures |
 //! | 1 | suspended call | number of arguments × 8 | function, arguments |
-//! | 2 | running | worker × 8 | as before |
+//! | 2 | running | worker × 8; bit 40 if somebody waits | as before |
 //! | 3 | failed | number of the failure × 8 | as before |
 //!
 //! A worker claims a thunk by swapping *running* in, publishes by a release store, and then nobody reads
@@ -20,6 +20,9 @@ use crate::heap::Cells;
 
 const KIND: u32 = 48;
 const LOW: u64 = (1 << KIND) - 1;
+const RUNNING: u64 = 2 << KIND;
+/// Set in the word of a running thunk that another worker waits for.
+const AWAITED: u64 = 1 << 40;
 
 /// A thunk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,8 +37,8 @@ pub(crate) enum State {
     Code(usize),
     /// Suspended call with this many arguments.
     Call(usize),
-    /// Being forced.
-    Running,
+    /// Being forced by this worker.
+    Running(u32),
     /// Failed; the number of its failure.
     Failed(u32),
 }
@@ -61,10 +64,7 @@ impl Thunk {
         1 << KIND | (n_args as u64) << 3
     }
     const fn running_word(worker: u32) -> u64 {
-        2 << KIND | (worker as u64) << 3
-    }
-    const fn failed_word(failure: u32) -> u64 {
-        3 << KIND | (failure as u64) << 3
+        RUNNING | (worker as u64) << 3
     }
 
     #[inline(always)]
@@ -86,7 +86,7 @@ impl Thunk {
         match word >> KIND {
             0 => State::Code((word & LOW) as usize),
             1 => State::Call(((word & LOW) >> 3) as usize),
-            2 => State::Running,
+            2 => State::Running(((word & !AWAITED & LOW) >> 3) as u32),
             _ => State::Failed(((word & LOW) >> 3) as u32),
         }
     }
@@ -117,14 +117,44 @@ impl Thunk {
         self.0.atomic(0).store(value.0, Ordering::Release);
     }
 
-    /// Makes a thunk that we run fail from now on.
-    pub(crate) fn fail(self, failure: u32) {
-        self.0.atomic(0).store(Thunk::failed_word(failure), Ordering::Release);
+    /// Ends our run of a thunk while others may wait for it: stores a value, a failure, or what it was before.
+    /// Tells whether somebody waits.
+    pub(crate) fn settle(self, word: u64) -> bool {
+        let before = self.0.atomic(0).swap(word, Ordering::AcqRel);
+        debug_assert!(before >> KIND == 2, "only running thunks are settled");
+        before & AWAITED != 0
     }
 
-    /// Gives a thunk that we run back, so that it can be tried again.
-    pub(crate) fn restore(self, word: u64) {
-        self.0.atomic(0).store(word, Ordering::Release);
+    /// The word of a thunk that has failed.
+    pub(crate) const fn failure(number: u32) -> u64 {
+        3 << KIND | (number as u64) << 3
+    }
+
+    /// Who is forcing it.
+    pub(crate) fn runner(self) -> Option<u32> {
+        match self.state() {
+            State::Running(worker) => Some(worker),
+            _ => None,
+        }
+    }
+
+    /// Marks a thunk as awaited, so that its worker tells when it is settled. Gives that worker, or `None` when
+    /// nobody runs it.
+    pub(crate) fn ask_to_be_told(self) -> Option<u32> {
+        let mut word = self.state_word();
+        loop {
+            let State::Running(worker) = Thunk::state_of(word) else { return None };
+            let marked = word | AWAITED;
+            match self.0.atomic(0).compare_exchange(
+                word,
+                marked,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return Some(worker),
+                Err(now) => word = now,
+            }
+        }
     }
 
     /// The words after the state.
@@ -135,7 +165,7 @@ impl Thunk {
 
     /// Whether somebody is forcing it now.
     pub fn is_running(self) -> bool {
-        self.state() == State::Running
+        matches!(self.state(), State::Running(_))
     }
 
     /// Whether forcing it has failed.

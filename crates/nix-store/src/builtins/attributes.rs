@@ -69,7 +69,9 @@ pub(super) fn read(m: &mut Machine, attrs: Attrs) -> Result<Attributes, Error> {
         json: structured.then(|| b"{".to_vec()),
     };
     let symbols = m.symbol_table();
-    for (attr, value) in attrs.iter_by_name(&symbols) {
+    let all = attrs.iter_by_name(&symbols);
+    m.texts_ahead(all.as_slice().iter().map(|&(_, value)| value));
+    for (attr, value) in all {
         m.poll()?;
         let key = symbols.name(attr);
         if key == b"__ignoreNulls" {

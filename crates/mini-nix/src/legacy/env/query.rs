@@ -13,7 +13,8 @@ use nix_eval::{
     error::{self, Class},
     machine::Machine,
     packages::{
-        Failures, Names, OutputPaths, Package, PackageName, Seen, Selector, Walk, compare_versions,
+        Failures, Names, OutputPaths, Package, PackageName, Seen, Selector, Walk, Wants,
+        compare_versions,
     },
     value::{Value, View, print},
 };
@@ -47,6 +48,12 @@ impl Query<'_> {
     /// Whether outputs are shown with their paths.
     fn output_paths(&self) -> OutputPaths {
         if self.has("out-path") { OutputPaths::Yes } else { OutputPaths::No }
+    }
+
+    /// What will be wanted of packages that are found.
+    fn wants(&self, patterns: &[String]) -> Wants {
+        let paths = self.has("drv-path") || self.has("out-path") || self.valid.is_some();
+        if paths && patterns.is_empty() { Wants::Drv } else { Wants::Name }
     }
 }
 
@@ -86,7 +93,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<u8, Failure> {
             arguments.iter().map(|(name, handle)| (name.clone(), handle.value())).collect();
         let mut installed = Vec::new();
         if let Some(root) = &profile {
-            let walk = Walk { arguments: &[], failures: Failures::Raise, names: Names::Plain };
+            let (failures, names, wants) = (Failures::Raise, Names::Plain, Wants::Name);
+            let walk = Walk { arguments: &[], failures, names, wants };
             installed = collect(m, walk, root.value())?;
         }
         let mut offered = Vec::new();
@@ -94,7 +102,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<u8, Failure> {
             let prefix = args::many(matches, "attr").pop().unwrap_or_default();
             let v = derivations::select(m, root.value(), &prefix, &arguments)?;
             let failures = Failures::SkipAssertions;
-            let walk = Walk { arguments: &arguments, failures, names: Names::Plain };
+            let (names, wants) = (Names::Plain, query.wants(&patterns));
+            let walk = Walk { arguments: &arguments, failures, names, wants };
             offered = collect(m, walk, v)?;
             if let Some(system) = args::many(matches, "system-filter").pop() {
                 keep_system(m, &mut offered, system.as_bytes())?;
@@ -278,6 +287,10 @@ fn answer(
     }
     if query.has("xml") {
         return xml(m, query, packages, &around);
+    }
+    if query.wants(&[]) == Wants::Drv {
+        let sets: Vec<Value> = packages.iter().map(|package| package.attrs().value()).collect();
+        m.ahead(sets, |m, v| Wants::Drv.of(m, v));
     }
     let mut rows = Vec::with_capacity(packages.len());
     for package in packages {

@@ -1,0 +1,239 @@
+//! Helpers: threads that evaluate ahead of the machine that answers a request.
+//!
+//! The answering machine does what it would do alone, in the same order; what helpers have finished by then it
+//! finds finished. So results, errors and what is said do not depend on helpers. A helper that meets an error,
+//! or comes to something that others could notice, gives its work back untouched.
+//!
+//! Work is offered in batches: the answering machine begins at the front of a batch, helpers at the back of the
+//! oldest one, so that they meet once and not at every element.
+//!
+//! A machine that needs a thunk which another one runs waits for it. Waits are known here, so a circle of them is
+//! seen: a helper in the circle gives up, which leaves the circle to one machine, who reports it as it always would.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use super::{Shared, lock};
+use crate::{
+    error::Error,
+    limits::CancelToken,
+    machine::Machine,
+    value::{Thunk, Value},
+};
+
+/// What a helper does with a value that will be needed.
+pub(crate) type Work = Arc<dyn Fn(&mut Machine, Value) -> Result<(), Error> + Send + Sync>;
+
+/// How long a wait lasts before limits and token are looked at again.
+const PATIENCE: Duration = Duration::from_millis(2);
+/// Batches that wait at the same time; what comes on top of them is not worth keeping.
+const MAX_BATCHES: usize = 1024;
+
+/// Values to be evaluated, the next one last.
+struct Batch {
+    values: Vec<Value>,
+    work: Work,
+    /// Nested calls where it was offered.
+    depth: u32,
+}
+
+/// One piece of work.
+pub(crate) struct Job {
+    pub(crate) value: Value,
+    pub(crate) work: Work,
+    pub(crate) depth: u32,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Waited {
+    /// The thunk may have changed.
+    Look,
+    /// Nothing has changed for a while.
+    Patience,
+    /// This helper has to give its work back.
+    GiveUp,
+}
+
+/// The helpers of a session, while a request runs that has work for them.
+#[derive(Default)]
+pub(crate) struct Crew {
+    active: AtomicBool,
+    n_batches: AtomicU32,
+    work: Mutex<Queue>,
+    offered: Condvar,
+    waits: Mutex<Waits>,
+    settled: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    batches: VecDeque<Batch>,
+    stop: bool,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Who waits for what, by number of machine; the answering machine is 0.
+#[derive(Default)]
+struct Waits {
+    waits: Vec<Option<(Thunk, u32)>>,
+    /// Pulled to have a helper give up; that of machine 0 is never used.
+    tokens: Vec<CancelToken>,
+}
+
+impl Waits {
+    /// A helper that takes part in a circle of waits through machine `me`, which waits for `owner`.
+    fn circle(&self, me: u32, owner: u32) -> Option<u32> {
+        let mut at = owner;
+        // A wait that is over may not be taken back yet, so circles without `me` can be seen: they are bounded.
+        for _ in 0..=self.waits.len() {
+            if at == me {
+                return Some(owner);
+            }
+            match self.waits.get(at as usize) {
+                Some(&Some((thunk, next))) if thunk.runner() == Some(next) => at = next,
+                _ => return None,
+            }
+        }
+        None
+    }
+}
+
+impl Crew {
+    /// Whether helpers run: thunks have to be claimed.
+    pub(crate) fn is_active(&self) -> bool {
+        self.active.load(Ordering::Acquire)
+    }
+
+    /// Starts helpers. The caller is the answering machine of the outermost request.
+    pub(crate) fn start(&self, shared: &Arc<Shared>, n_helpers: u32) {
+        {
+            let mut waits = lock(&self.waits);
+            waits.waits = vec![None; n_helpers as usize + 1];
+            waits.tokens = (0..=n_helpers).map(|_| CancelToken::new()).collect();
+        }
+        self.active.store(true, Ordering::Release);
+        let mut queue = lock(&self.work);
+        queue.stop = false;
+        for number in 1..=n_helpers {
+            let shared = shared.clone();
+            let helper = std::thread::Builder::new().name(format!("nix-eval-{number}"));
+            // Without a thread the answering machine does everything itself.
+            if let Ok(thread) = helper.spawn(move || shared.help(number)) {
+                queue.threads.push(thread);
+            }
+        }
+    }
+
+    /// Ends all helpers; what they were doing is given back.
+    pub(crate) fn stop(&self) {
+        if !self.is_active() {
+            return;
+        }
+        let threads = {
+            let mut queue = lock(&self.work);
+            queue.stop = true;
+            queue.batches.clear();
+            self.n_batches.store(0, Ordering::Relaxed);
+            std::mem::take(&mut queue.threads)
+        };
+        lock(&self.waits).tokens.iter().for_each(CancelToken::cancel);
+        self.offered.notify_all();
+        self.settled.notify_all();
+        for thread in threads {
+            // A helper's panic has been noted by itself.
+            let _ = thread.join();
+        }
+        self.active.store(false, Ordering::Release);
+    }
+
+    /// Whether there is so much work already that small pieces are not worth offering.
+    pub(crate) fn is_full(&self) -> bool {
+        self.n_batches.load(Ordering::Relaxed) as usize >= MAX_BATCHES
+    }
+
+    /// Offers work: values in the order in which they will be needed.
+    pub(crate) fn offer(&self, values: Vec<Value>, work: Work, depth: u32) {
+        let mut queue = lock(&self.work);
+        if queue.stop || queue.batches.len() >= MAX_BATCHES {
+            return;
+        }
+        queue.batches.push_back(Batch { values, work, depth });
+        self.n_batches.store(queue.batches.len() as u32, Ordering::Relaxed);
+        drop(queue);
+        self.offered.notify_all();
+    }
+
+    /// The next piece of work for a helper; `None` when it is time to end.
+    pub(crate) fn next(&self, helper: u32) -> Option<Job> {
+        let mut queue = lock(&self.work);
+        loop {
+            if queue.stop {
+                return None;
+            }
+            while let Some(batch) = queue.batches.front_mut() {
+                match batch.values.pop() {
+                    Some(value) => {
+                        let job = Job { value, work: batch.work.clone(), depth: batch.depth };
+                        drop(queue);
+                        // A token that was pulled for the last job does not count for this one. One that was pulled
+                        // to end everything is seen when the next job is asked for.
+                        lock(&self.waits).tokens[helper as usize].reset();
+                        return Some(job);
+                    }
+                    None => {
+                        queue.batches.pop_front();
+                        self.n_batches.store(queue.batches.len() as u32, Ordering::Relaxed);
+                    }
+                }
+            }
+            queue = self.offered.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The token of a helper.
+    pub(crate) fn token(&self, helper: u32) -> CancelToken {
+        lock(&self.waits).tokens[helper as usize].clone()
+    }
+
+    /// Tells those who wait that a thunk they wait for is not running any more.
+    pub(crate) fn wake(&self) {
+        // The lock makes sure that nobody is between a look at the thunk and the wait.
+        drop(lock(&self.waits));
+        self.settled.notify_all();
+    }
+
+    /// Waits until a thunk that another machine runs is not running any more, or for a while.
+    pub(crate) fn wait(&self, me: u32, thunk: Thunk) -> Waited {
+        let mut waits = lock(&self.waits);
+        let how = loop {
+            let Some(owner) = thunk.ask_to_be_told() else { break Waited::Look };
+            waits.waits[me as usize] = Some((thunk, owner));
+            if let Some(helper) = waits.circle(me, owner) {
+                if me != 0 {
+                    break Waited::GiveUp;
+                }
+                waits.tokens[helper as usize].cancel();
+                self.settled.notify_all();
+            }
+            let (guard, timeout) =
+                self.settled.wait_timeout(waits, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+            waits = guard;
+            if me != 0 && waits.tokens[me as usize].is_cancelled() {
+                break Waited::GiveUp;
+            }
+            if timeout.timed_out() {
+                break Waited::Patience;
+            }
+        };
+        waits.waits[me as usize] = None;
+        how
+    }
+}

@@ -1,0 +1,188 @@
+//! Evaluating ahead: what will be needed is offered to helpers on other cores.
+
+use std::sync::Arc;
+
+use super::Machine;
+use crate::{
+    error::{self, Error},
+    evaluator::{Job, Waited, Work},
+    value::{Thunk, Value, View},
+};
+
+/// What a machine is to others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    /// Answers a request on its own.
+    Alone,
+    /// Answers a request and may have this many helpers.
+    Leader(u32),
+    /// Evaluates ahead.
+    Helper,
+}
+
+impl Machine {
+    /// Offers values to helpers, in the order in which this request will need them: `work` says how far. Nothing
+    /// happens when the engine has one core. Never changes a result, an error or what is said.
+    ///
+    /// `work` may run on another thread, at any time until the request ends, and not at all.
+    pub fn ahead(
+        &mut self,
+        values: impl IntoIterator<Item = Value>,
+        work: impl Fn(&mut Machine, Value) -> Result<(), Error> + Send + Sync + 'static,
+    ) {
+        match self.role {
+            Role::Alone => return,
+            Role::Leader(_) | Role::Helper if self.shared.crew.is_full() => return,
+            Role::Leader(_) | Role::Helper => {}
+        }
+        let values: Vec<Value> =
+            values.into_iter().filter(|v| v.peek().is_thunk() || v.as_attrs().is_some()).collect();
+        self.offer(values, Arc::new(work));
+    }
+
+    /// As [`Machine::ahead`], for work on numbers from 0 to `n`, for things that are no values.
+    pub fn ahead_by_number(
+        &mut self,
+        n: usize,
+        work: impl Fn(&mut Machine, usize) -> Result<(), Error> + Send + Sync + 'static,
+    ) {
+        if self.role == Role::Alone || self.shared.crew.is_full() {
+            return;
+        }
+        let numbers = (0..n as i64).filter_map(Value::small_int).collect();
+        let work = move |m: &mut Machine, v: Value| match v.as_small_int() {
+            Some(number) => work(m, number as usize),
+            None => Ok(()),
+        };
+        self.offer(numbers, Arc::new(work));
+    }
+
+    /// Offers values whose text a derivation needs, in that order; those of lists one by one.
+    pub fn texts_ahead(&mut self, values: impl IntoIterator<Item = Value>) {
+        if self.role == Role::Alone || self.shared.crew.is_full() {
+            return;
+        }
+        let mut offered = Vec::new();
+        for v in values {
+            match v.as_list() {
+                Some(items) => offered.extend(items.iter().filter(|&v| !self.has_text(v))),
+                None if !self.has_text(v) => offered.push(v),
+                None => {}
+            }
+        }
+        self.offer(offered, Arc::new(text_ahead));
+    }
+
+    /// Whether the text of a value is at hand, or is not worth a thought.
+    fn has_text(&self, v: Value) -> bool {
+        match v.peek().view() {
+            View::Thunk(_) => false,
+            View::Attrs(attrs) => {
+                attrs.get(self.shared.names.out_path).is_none_or(|out| !out.peek().is_thunk())
+            }
+            _ => true,
+        }
+    }
+
+    fn out_path_ahead(&mut self, v: Value) -> Result<(), Error> {
+        let Some(attrs) = v.as_attrs() else { return Ok(()) };
+        match attrs.get(self.shared.names.out_path) {
+            Some(out) if !attrs.has(self.shared.names.to_string) => self.force(out).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    fn offer(&mut self, mut values: Vec<Value>, work: Work) {
+        // The first is what this machine does next itself.
+        if values.len() < 2 {
+            return;
+        }
+        values.remove(0);
+        if let Role::Leader(n_helpers) = self.role
+            && self.alone
+        {
+            self.alone = false;
+            let shared = self.shared.clone();
+            shared.crew.start(&shared, n_helpers);
+        }
+        self.shared.crew.offer(values, work, self.depth);
+    }
+
+    /// Whether the time that this machine takes is looked at.
+    pub(crate) fn is_profiled(&self) -> bool {
+        self.sampler.is_some()
+    }
+
+    /// Whether this machine evaluates what another one will need.
+    #[inline]
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.role == Role::Helper
+    }
+
+    /// Called where something happens that others can notice: a helper gives its work back.
+    ///
+    /// # Errors
+    /// When this machine is a helper.
+    pub(crate) fn must_lead(&self) -> Result<(), Error> {
+        if self.is_ahead() || self.spoiled.get() { Err(error::cancelled()) } else { Ok(()) }
+    }
+
+    /// Does one piece of work. Failures are left for the machine that answers.
+    pub(crate) fn run_job(&mut self, job: &Job) {
+        self.spoiled.set(false);
+        self.stack.clear();
+        self.depth = job.depth;
+        let _ = (job.work)(self, job.value);
+    }
+
+    /// Ends the run of a thunk that others may wait for.
+    #[inline(never)]
+    pub(super) fn settle_shared(
+        &mut self,
+        thunk: Thunk,
+        word: u64,
+        value: Value,
+    ) -> Result<Value, Error> {
+        let is_spoiled = self.spoiled.get();
+        if thunk.settle(if is_spoiled { word } else { value.0 }) {
+            self.shared.crew.wake();
+        }
+        if is_spoiled { Err(error::cancelled()) } else { Ok(value) }
+    }
+
+    /// Waits for a thunk that another machine runs.
+    ///
+    /// # Errors
+    /// When somebody asks to stop, or a helper has to give its work back.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn wait_for(&mut self, thunk: Thunk) -> Result<(), Error> {
+        match self.shared.crew.wait(self.worker, thunk) {
+            Waited::Look => Ok(()),
+            Waited::GiveUp => Err(error::cancelled()),
+            Waited::Patience => {
+                if let Some(why) = self.shared.unusable() {
+                    return Err(why);
+                }
+                self.poll_now()
+            }
+        }
+    }
+}
+
+/// Forces a value as far as its text in a derivation needs it.
+fn text_ahead(m: &mut Machine, v: Value) -> Result<(), Error> {
+    let v = m.force(v)?;
+    match v.view() {
+        View::Attrs(_) => m.out_path_ahead(v),
+        View::List(items) => {
+            for item in items.iter() {
+                m.poll()?;
+                let item = m.force(item)?;
+                m.out_path_ahead(item)?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
