@@ -72,9 +72,9 @@ fn the_first_error_in_order_is_the_error() {
          in builtins.deepSeq all all"
     );
     assert!(check(&text).contains("first 377"));
-    let text =
-        "let all = { a = b.x; b = { y = 1; }; c = abort \"late\"; }; in builtins.deepSeq all all";
-    assert!(check(text).contains("attribute 'x'"));
+    let text = "let all = rec { a = b.x; b = { y = 1; }; c = abort \"late\"; }; in builtins.deepSeq all all";
+    let report = check(text);
+    assert!(report.contains("attribute 'x' missing"), "{report}");
 }
 
 #[test]
