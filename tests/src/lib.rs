@@ -5,6 +5,7 @@
 #![expect(clippy::print_stderr, reason = "a test runner reports on the terminal")]
 
 mod bed;
+mod cache;
 mod drv;
 mod env;
 mod faults;
@@ -49,6 +50,7 @@ pub fn run() -> ExitCode {
     upstream::collect(bed, &mut trials);
     images::collect(bed, &mut trials);
     rebuilds::collect(bed, &mut trials);
+    cache::collect(bed, &mut trials);
     store::collect(bed, &mut trials);
     faults::collect(bed, &mut trials);
     nixpkgs::collect(bed, &mut trials);

@@ -48,10 +48,11 @@ impl Scratch {
         Ok(path)
     }
 
-    /// A call of `mini-nix-NAME` on the store, in the folder.
+    /// A call of `mini-nix-NAME` on the store, in the folder, which also has the caches.
     pub(crate) fn command(&self, name: &str) -> Command {
         let mut command = self.bed.command(name);
         command.arg("--store").arg(self.store()).current_dir(&self.root);
+        command.env_remove("NIX_CONFIG").env("XDG_CACHE_HOME", self.path("cache"));
         command
     }
 

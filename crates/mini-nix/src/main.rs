@@ -4,6 +4,7 @@
 //! `nix-eval`, everything about stores through `nix-store`, everything about images through `docker-tools`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the program that talks")]
 
+mod answers;
 mod args;
 mod command;
 mod derivations;

@@ -7,24 +7,25 @@ use std::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use clap::ArgMatches;
 use nix_eval::{
     CancelToken, Engine, EngineOptions, Evaluator, SearchPathEntry,
     error::{Error, Style},
-    host::{FsHost, HostError, HostErrorKind, NixPath, TraceEvent},
+    host::{FsHost, Host, HostError, HostErrorKind, NixPath, Recording, TraceEvent},
     syntax::Lint,
 };
 use nix_formats::store_path::StoreDir;
 use nix_store::{
-    LocalStore, StoreConfig, StoreError,
+    LocalStore, Store, StoreConfig, StoreError,
     deferred::DeferredStore,
     fetch::FetchSettings,
     host::{Fetch, Realise, StoreHost, StoreHostOptions},
 };
 
-use crate::{args, exit::Failure, profile, settings::Settings, stats};
+use crate::{answers, args, exit::Failure, profile, settings::Settings, stats};
 
 /// Becomes the process that runs a build, if this process was started as one.
 pub(crate) fn start_if_asked() {
@@ -40,6 +41,8 @@ pub(crate) struct Session {
     pub(crate) only_looking: Arc<AtomicBool>,
     /// Stops what is evaluated and built. Whoever takes another evaluator puts its token here.
     pub(crate) running: Arc<Mutex<CancelToken>>,
+    /// Answers of this call, if they are kept.
+    pub(crate) answers: Option<answers::Call>,
     json_errors: bool,
     /// Whether and where to say what the evaluation did when the session ends, however it ends.
     stats: Option<stats::Wanted>,
@@ -50,7 +53,7 @@ pub(crate) struct Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(wanted) = &self.stats {
-            wanted.print(&self.evaluator.stats());
+            wanted.print(&self.evaluator.stats(), self.answers.as_ref().map(answers::Call::is_hit));
         }
         if let Some(wanted) = &mut self.profile {
             wanted.add(&self.evaluator);
@@ -112,6 +115,18 @@ impl Session {
     /// # Errors
     /// Bad settings, a store that cannot be opened.
     pub(crate) fn open(matches: &ArgMatches, writes: Writes) -> Result<Session, Failure> {
+        Session::open_with(matches, writes, false)
+    }
+
+    /// As [`Session::open`], for a command whose answer is kept and used again.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub(crate) fn open_kept(matches: &ArgMatches, writes: Writes) -> Result<Session, Failure> {
+        Session::open_with(matches, writes, true)
+    }
+
+    fn open_with(matches: &ArgMatches, writes: Writes, keeps: bool) -> Result<Session, Failure> {
         let settings = settings(matches)?;
         // Not every command has the flag.
         let file = matches.try_get_one::<String>("time-profile").ok().flatten();
@@ -145,13 +160,23 @@ impl Session {
             _ => None,
         };
         let fetch = match (&store, &deferred) {
-            (Some(store), _) => Some(fetcher(store.clone())),
-            (None, Some(deferred)) => Some(deferred_fetcher(deferred.clone())),
+            (Some(store), _) => Some(fetcher(store.clone(), &settings)),
+            (None, Some(deferred)) => Some(deferred_fetcher(deferred.clone(), settings.clone())),
             (None, None) => None,
         };
         let only_looking = Arc::new(AtomicBool::new(false));
         let running = Arc::new(Mutex::new(CancelToken::new()));
-        let host = Arc::new(StoreHost::new(StoreHostOptions {
+        let search_path = search_path(&settings, &args::many(matches, "include"));
+        let place = match &store {
+            Some(store) => store.real_store_dir().to_string_lossy().into_owned(),
+            None => store_dir.as_str().to_owned(),
+        };
+        // Of an answer that was known there would be no profile.
+        let kept = (keeps && profile.is_none()).then(|| {
+            let answers = answers::directory(&settings)?;
+            Some((answers, answers::key(matches, &settings, &search_path, &place)?))
+        });
+        let host = StoreHost::new(StoreHostOptions {
             files,
             store: store.clone(),
             deferred,
@@ -163,7 +188,14 @@ impl Session {
             }),
             fetch: fetch.map(|fetch| unless_looking(fetch, only_looking.clone())),
             listen: Some(Box::new(listener(only_looking.clone()))),
-        }));
+        });
+        let (host, answers): (Arc<dyn Host>, _) = match kept.flatten() {
+            Some((answers, key)) => {
+                let host = Arc::new(Recording::new(host));
+                (host.clone(), Some(answers::Call::new(answers, key, host)))
+            }
+            None => (Arc::new(host), None),
+        };
         let mut options = EngineOptions::default();
         options.builtins = nix_store::builtins::BUILTINS.to_vec();
         options.host = host;
@@ -171,7 +203,7 @@ impl Session {
             use std::os::unix::ffi::OsStringExt;
             dir.into_os_string().into_vec()
         });
-        options.search_path = search_path(&settings, &args::many(matches, "include"));
+        options.search_path = search_path;
         options.trees = trees;
         options.pure_eval = pure;
         options.restrict_eval = settings.bool("restrict-eval");
@@ -194,6 +226,9 @@ impl Session {
             options.allowed_paths = roots.collect();
         }
         let evaluator = Engine::new(options).evaluator();
+        if let Some(call) = &answers {
+            call.begin();
+        }
         if let Some(wanted) = &profile {
             wanted.start(&evaluator);
         }
@@ -207,6 +242,7 @@ impl Session {
             evaluator,
             only_looking,
             running,
+            answers,
             json_errors,
             stats,
             profile,
@@ -256,19 +292,18 @@ fn lint(settings: &Settings, name: &str) -> Lint {
 }
 
 /// Fetches what an evaluation wants to read.
-fn fetcher(store: Arc<LocalStore>) -> Box<Fetch> {
-    nix_store::fetch::fetcher(
-        store,
-        FetchSettings::from_environment(|name| std::env::var(name).ok()),
-    )
+fn fetcher(store: Arc<LocalStore>, settings: &Settings) -> Box<Fetch> {
+    let mut fetch = FetchSettings::from_environment(|name| std::env::var(name).ok());
+    fetch.ttl = Duration::from_secs(settings.number("tarball-ttl"));
+    nix_store::fetch::fetcher(store, fetch)
 }
 
 /// Fetches into a store that is opened, and made, by the first fetch.
-fn deferred_fetcher(deferred: Arc<DeferredStore>) -> Box<Fetch> {
+fn deferred_fetcher(deferred: Arc<DeferredStore>, settings: Settings) -> Box<Fetch> {
     let opened: OnceLock<Box<Fetch>> = OnceLock::new();
     Box::new(move |request| {
         let store = deferred.for_writing()?.clone();
-        opened.get_or_init(|| fetcher(store))(request)
+        opened.get_or_init(|| fetcher(store, &settings))(request)
     })
 }
 

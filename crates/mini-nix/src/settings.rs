@@ -44,6 +44,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row("allowed-impure-host-deps", Kind::List, "/usr /lib /lib32 /lib64 /libx32 /bin /sbin /etc/alternatives /etc/ld.so.cache /etc/ld.so.conf /etc/ld.so.conf.d", "trees of the host that a build may ask for by '__impureHostDeps'"),
     row("allowed-uris", Kind::List, "", "addresses that restricted evaluation may fetch"),
     row("cores", Kind::Number, "0", "NIX_BUILD_CORES for builders; 0 = all"),
+    row("eval-cache", Kind::Bool, "true", "whether answers of evaluations are kept and used again while nothing changed"),
+    row("eval-cache-size", Kind::Number, "100M", "bytes that kept answers may have in all"),
     row("eval-cores", Kind::Number, "0", "processors that an evaluation may use; 0 = all, 1 = one after the other"),
     row("eval-profile-file", Kind::Text, "nix.profile", "where the profile of an evaluation is written"),
     row("eval-profiler", Kind::Text, "disabled", "'flamegraph' writes where an evaluation spends its time as folded stacks; see --profile"),
@@ -253,6 +255,11 @@ impl Settings {
             Some(text) => text,
             None => find(name).map_or("", |s| s.default),
         }
+    }
+
+    /// Every setting with its text.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        SETTINGS.iter().map(|setting| (setting.name, self.text(setting.name)))
     }
 
     /// A setting of kind `Bool`.

@@ -22,9 +22,10 @@ impl Wanted {
         })
     }
 
-    /// Prints them; a file that cannot be written is a warning.
-    pub(crate) fn print(&self, stats: &Stats) {
-        let text = format!("{:#}\n", self.report(stats));
+    /// Prints them; a file that cannot be written is a warning. `hit` says whether the answer was known; `None` where
+    /// none is kept.
+    pub(crate) fn print(&self, stats: &Stats, hit: Option<bool>) {
+        let text = format!("{:#}\n", self.report(stats, hit));
         match &self.path {
             None => eprint!("{text}"),
             Some(path) => {
@@ -36,13 +37,14 @@ impl Wanted {
     }
 
     /// Times in seconds, sizes in bytes.
-    fn report(&self, stats: &Stats) -> serde_json::Value {
+    fn report(&self, stats: &Stats, hit: Option<bool>) -> serde_json::Value {
         json!({
             "time": {
                 "wall": self.began.elapsed().as_secs_f64(),
                 "cpu": cpu_seconds(),
                 "read": stats.read_nanos as f64 / 1e9,
             },
+            "evalCache": { "hit": hit },
             "files": { "number": stats.files, "bytes": stats.source_bytes },
             "thunks": {
                 "made": stats.thunks_made,

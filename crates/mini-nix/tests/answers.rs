@@ -5,6 +5,7 @@ use std::process::Command;
 #[test]
 fn it_evaluates_an_expression() {
     let output = Command::new(env!("CARGO_BIN_EXE_mini-nix"))
+        .env("NIX_CONFIG", "eval-cache = false")
         .args(["eval", "-E", "1 + 1"])
         .output()
         .expect("it starts");
@@ -15,6 +16,7 @@ fn it_evaluates_an_expression() {
 fn statistics_say_what_was_done_also_when_it_failed() {
     let run = |expression: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_mini-nix"))
+            .env("NIX_CONFIG", "eval-cache = false")
             .args(["eval", "--stats", "-E", expression])
             .output()
             .expect("it starts");

@@ -14,6 +14,7 @@
 //!
 //! Values live in the heap of an evaluator; everything of this crate is `Send + Sync`.
 
+pub mod answers;
 pub mod builtins;
 pub mod closure;
 pub mod convert;

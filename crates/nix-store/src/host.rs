@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use nix_eval::Tree;
 use nix_eval::host::{
     Addition, FetchRequest, Fetched, FileType, FsHost, Host, HostCx, HostError, HostErrorKind,
-    Metadata, NixPath, TraceEvent,
+    Input, Metadata, NixPath, Stamp, TraceEvent,
 };
 use nix_formats::derivation::{Derivation, ModuloCache};
 use nix_formats::deriving_path::DerivingPath;
@@ -21,9 +21,13 @@ use nix_formats::store_path::{FileMethod, StoreDir, StorePath};
 use crate::add::{MemoryTree, TreeSource, tree_path};
 use crate::deferred::DeferredStore;
 use crate::error::StoreError;
+use crate::host_tools;
 use crate::local::LocalStore;
 use crate::store::Store;
 use crate::sys::FsTree;
+
+/// The facts about the machine, as [`Input::External`] names them.
+const MACHINE: &str = "machine";
 
 /// Builds what an evaluation wants to read.
 pub type Realise = dyn Fn(&[DerivingPath]) -> Result<Vec<StorePath>, HostError> + Send + Sync;
@@ -101,13 +105,19 @@ pub struct StoreHost {
     /// Facts about files, asked once a session.
     metadata: Mutex<HashMap<(NixPath, bool), Option<Metadata>>>,
     /// What nixlib knows about this machine's tools.
-    host_tools: crate::host_tools::HostTools,
+    host_tools: host_tools::HostTools,
 }
 
 impl StoreHost {
     /// The tools of this machine, asked by nixlib.
-    pub fn host_tools(&self) -> &crate::host_tools::HostTools {
+    pub fn host_tools(&self) -> &host_tools::HostTools {
         &self.host_tools
+    }
+
+    /// What nixlib was told about this machine so far, as something that an answer depends on; `None` if it asked
+    /// nothing. [`Host::still`] looks at it again.
+    pub fn machine_facts(&self) -> Option<Input> {
+        Some(Input::external(MACHINE, self.host_tools.facts()?))
     }
 
     /// A host with these parts.
@@ -123,7 +133,7 @@ impl StoreHost {
             outlines: RwLock::default(),
             modulo: ModuloCache::default(),
             metadata: Mutex::default(),
-            host_tools: crate::host_tools::HostTools::default(),
+            host_tools: host_tools::HostTools::default(),
         }
     }
 
@@ -423,6 +433,39 @@ impl Host for StoreHost {
                 .make_text_path(name, contents, references)
                 .map_err(|e| HostError::new(HostErrorKind::Argument, e.to_string())),
         }
+    }
+
+    fn would_add(&self, object: &Addition<'_>, _: &HostCx) -> Result<StorePath, HostError> {
+        let tree = self.tree(object.path)?;
+        Ok(tree_path(&self.store_dir, object.name, &*tree, FileMethod::Nar, HashAlgo::Sha256)?)
+    }
+
+    fn is_valid(&self, path: &StorePath) -> Result<bool, HostError> {
+        match self.store() {
+            Some(store) => Ok(store.is_valid(path)?),
+            None => Ok(false),
+        }
+    }
+
+    fn stamp(&self, path: &NixPath) -> Option<Stamp> {
+        self.open_for(path);
+        let at = match self.is_relocated() {
+            true => self.followed(path, &HostCx::default()).ok()?,
+            false => path.clone(),
+        };
+        self.options.files.stamp(&self.located(&at))
+    }
+
+    fn tree_stamp(&self, path: &NixPath) -> Option<Stamp> {
+        if path.accessor.0 != 0 {
+            return None;
+        }
+        self.open_for(path);
+        self.options.files.tree_stamp(&self.located(path))
+    }
+
+    fn still(&self, what: &str, state: &str) -> Option<String> {
+        if what == MACHINE { host_tools::facts::still(state) } else { None }
     }
 
     fn realise(&self, wanted: &[DerivingPath], _: &HostCx) -> Result<Vec<StorePath>, HostError> {

@@ -40,7 +40,7 @@ pub(crate) fn run(words: &[String]) -> Result<u8, Failure> {
         .arg(flag("indirect", "").long("indirect").hide(true))
         .arg(clap::Arg::new("drv-link").long("drv-link").num_args(1).hide(true));
     let matches = args::parse(command, "mini-nix-build", words)?;
-    let session = Session::open(&matches, Writes::Yes)?;
+    let session = Session::open_kept(&matches, Writes::Yes)?;
     let store = session.need_store()?;
 
     // Each derivation with its wanted outputs, in the order in which they were first named.

@@ -123,9 +123,18 @@ pub(crate) fn evaluate(matches: &ArgMatches, form: Form, depth: Depth) -> Result
         Ok(Some(true)) => Writes::Yes,
         _ => Writes::No,
     };
-    let session = Session::open(matches, writes)?;
+    // What is written to the store beside the answer would be missing the next time.
+    let session = match writes {
+        Writes::Yes => Session::open(matches, writes)?,
+        Writes::No => Session::open_kept(matches, writes)?,
+    };
+    if let Some(text) = session.known_text() {
+        std::io::stdout().write_all(&text)?;
+        return Ok(0);
+    }
     let arguments = files::arguments(&session, matches)?;
     let roots = files::roots(&session, matches, "./default.nix")?;
+    let mut all = Vec::new();
     for root in &roots {
         for attr in attr_paths(matches) {
             let text = root.with(|m, v| {
@@ -138,8 +147,10 @@ pub(crate) fn evaluate(matches: &ArgMatches, form: Form, depth: Depth) -> Result
             });
             let text = text.map_err(|e| session.failure(&e))?;
             std::io::stdout().write_all(&text)?;
+            all.extend_from_slice(&text);
         }
     }
+    session.keep_text(&all);
     Ok(0)
 }
 
@@ -196,7 +207,7 @@ fn find_files(matches: &ArgMatches) -> Result<u8, Failure> {
 
 fn instantiate(matches: &ArgMatches) -> Result<u8, Failure> {
     let writes = if matches.get_flag("dry-run") { Writes::No } else { Writes::Yes };
-    let session = Session::open(matches, writes)?;
+    let session = Session::open_kept(matches, writes)?;
     let found = find_derivations(&session, matches, "./default.nix")?;
     let link = matches.get_one::<String>("add-root");
     if link.is_none() && !found.is_empty() && session.store.is_some() {
@@ -223,7 +234,8 @@ fn instantiate(matches: &ArgMatches) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// The derivations of all operands and attribute paths of a call, in order.
+/// The derivations of all operands and attribute paths of a call, in order: those that were found before, if nothing
+/// changed.
 ///
 /// # Errors
 /// What the evaluation says.
@@ -232,6 +244,9 @@ pub(crate) fn find_derivations(
     matches: &ArgMatches,
     default: &str,
 ) -> Result<Vec<derivations::Found>, Failure> {
+    if let Some(found) = session.known_derivations() {
+        return Ok(found);
+    }
     let arguments = files::arguments(session, matches)?;
     let roots = files::roots(session, matches, default)?;
     let paths = attr_paths(matches);
@@ -259,5 +274,6 @@ pub(crate) fn find_derivations(
     if let Some(store) = &session.store {
         store.flush().map_err(Failure::new)?;
     }
+    session.keep_derivations(&all);
     Ok(all)
 }

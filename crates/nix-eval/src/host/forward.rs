@@ -86,6 +86,36 @@ macro_rules! forward {
             self.$inner.fetch(request, cx)
         }
     };
+    (@would_add $inner:ident) => {
+        fn would_add(&self, object: &Addition<'_>, cx: &HostCx) -> Result<StorePath, HostError> {
+            self.$inner.would_add(object, cx)
+        }
+    };
+    (@is_valid $inner:ident) => {
+        fn is_valid(&self, path: &StorePath) -> Result<bool, HostError> {
+            self.$inner.is_valid(path)
+        }
+    };
+    (@stamp $inner:ident) => {
+        fn stamp(&self, path: &NixPath) -> Option<Stamp> {
+            self.$inner.stamp(path)
+        }
+    };
+    (@tree_stamp $inner:ident) => {
+        fn tree_stamp(&self, path: &NixPath) -> Option<Stamp> {
+            self.$inner.tree_stamp(path)
+        }
+    };
+    (@still $inner:ident) => {
+        fn still(&self, what: &str, state: &str) -> Option<String> {
+            self.$inner.still(what, state)
+        }
+    };
+    (@is_recorded $inner:ident) => {
+        fn is_recorded(&self) -> bool {
+            self.$inner.is_recorded()
+        }
+    };
     (@as_any $inner:ident) => {
         fn as_any(&self) -> Option<&dyn Any> {
             self.$inner.as_any()

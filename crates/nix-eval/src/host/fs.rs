@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{FileType, Host, HostCx, HostError, HostErrorKind, Metadata, NixPath};
+use super::{FileType, Host, HostCx, HostError, HostErrorKind, Metadata, NixPath, Stamp};
 use crate::value::AccessorId;
 
 /// A real file system, read only.
@@ -174,5 +174,13 @@ impl Host for FsHost {
 
     fn system(&self) -> Option<String> {
         self.system.clone()
+    }
+
+    fn stamp(&self, path: &NixPath) -> Option<Stamp> {
+        Stamp::of_file(&self.check(path, true).ok()?)
+    }
+
+    fn tree_stamp(&self, path: &NixPath) -> Option<Stamp> {
+        Stamp::of_tree(&self.check(path, false).ok()?)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use nix_formats::hash::{Hash, HashAlgo};
 use serde::{Deserialize, Serialize};
 
-use super::{FileType, Host, HostCx, NixPath};
+use super::{Addition, FileType, Host, HostCx, NixPath};
 
 /// A question to a host and what it answered.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -38,6 +38,14 @@ pub enum Input {
     Fetch(String, String),
     /// Something built during evaluation.
     Build(String),
+    /// A tree that is copied to the store: where it lies, its name, and the store path.
+    Tree(InputPath, String, String),
+    /// Whether the store has an object, by its full path.
+    Object(String, bool),
+    /// Seconds since 1970 until which something counts that may change elsewhere.
+    Until(u64),
+    /// An answer that cannot be asked for again without evaluating: what was asked.
+    Once(String),
     /// Something that a builtin of the embedder depends on: what it is, and its state.
     External(String, String),
 }
@@ -70,12 +78,17 @@ impl InputPath {
         InputPath(text)
     }
 
+    /// From the text of another.
+    pub(crate) fn from_text(text: String) -> InputPath {
+        InputPath(text)
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    fn to_path(&self) -> NixPath {
+    pub(crate) fn to_path(&self) -> NixPath {
         let bytes = self.0.as_bytes();
         let mut out = Vec::with_capacity(bytes.len());
         let mut at = 0;
@@ -124,7 +137,8 @@ pub enum Freshness {
 impl Inputs {
     /// Asks every question again and compares the answers. Nothing is evaluated, built or fetched: what was
     /// built or fetched, and what builtins of the embedder depend on, counts as unchanged; look for
-    /// [`Input::Fetch`], [`Input::Build`] and [`Input::External`] if that is not enough.
+    /// [`Input::Fetch`], [`Input::Build`] and [`Input::External`] if that is not enough. [`Input::Once`] counts as
+    /// changed.
     pub fn check(&self, host: &dyn Host) -> Freshness {
         let cx = HostCx::default();
         let changed: Vec<Input> =
@@ -142,7 +156,7 @@ impl Inputs {
 }
 
 impl Input {
-    fn is_unchanged(&self, host: &dyn Host, cx: &HostCx) -> bool {
+    pub(crate) fn is_unchanged(&self, host: &dyn Host, cx: &HostCx) -> bool {
         match self {
             Input::File(path, digest) => {
                 host.read_file(&path.to_path(), cx).is_ok_and(|text| sha256(&text) == *digest)
@@ -162,9 +176,25 @@ impl Input {
             }
             Input::Clock(time) => host.now() == *time,
             Input::System(system) => host.system() == *system,
+            Input::Tree(path, name, stored) => {
+                let path = path.to_path();
+                let now = host.would_add(&Addition { name, path: &path }, cx);
+                now.is_ok_and(|now| host.store_dir().display(&now) == *stored)
+            }
+            Input::Object(path, valid) => host
+                .store_dir()
+                .parse(path)
+                .is_ok_and(|path| host.is_valid(&path).is_ok_and(|now| now == *valid)),
+            Input::Until(seconds) => unix_seconds() < *seconds,
+            Input::Once(_) => false,
             Input::Fetch(..) | Input::Build(_) | Input::External(..) => true,
         }
     }
+}
+
+fn unix_seconds() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |since| since.as_secs())
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {

@@ -14,7 +14,7 @@ use nix_formats::{
 
 use super::{
     Addition, FetchRequest, Fetched, FileType, Host, HostCx, HostError, Input, Metadata, NixPath,
-    TraceEvent, forward::forward,
+    Stamp, TraceEvent, forward::forward,
 };
 
 /// Files in memory over those of another host, such as unsaved editor buffers.
@@ -140,7 +140,20 @@ impl<H: Host> Host for Deny<H> {
         self.check(Capability::Fetch, "fetching")?;
         self.inner.fetch(request, cx)
     }
-    forward!(inner: trace, note_input, store_dir, references_of, read_derivation, as_any);
+    fn would_add(&self, object: &Addition<'_>, cx: &HostCx) -> Result<StorePath, HostError> {
+        self.check(Capability::Store, "computing store paths")?;
+        self.inner.would_add(object, cx)
+    }
+    fn stamp(&self, path: &NixPath) -> Option<Stamp> {
+        if self.allows(Capability::Files) { self.inner.stamp(path) } else { None }
+    }
+    fn tree_stamp(&self, path: &NixPath) -> Option<Stamp> {
+        if self.allows(Capability::Store) { self.inner.tree_stamp(path) } else { None }
+    }
+    forward!(
+        inner: trace, note_input, store_dir, references_of, read_derivation, is_valid, still,
+        is_recorded, as_any,
+    );
 }
 
 impl<H: Host> Host for Overlay<H> {
@@ -180,8 +193,20 @@ impl<H: Host> Host for Overlay<H> {
             None => self.below.metadata(path, follow, cx),
         }
     }
+    fn stamp(&self, path: &NixPath) -> Option<Stamp> {
+        // A directory's listing depends on buffers below it.
+        let below = [&*path.text, b"/"].concat();
+        let buffers = self.buffers.read().unwrap_or_else(|e| e.into_inner());
+        let hides = buffers.contains_key(&path.text)
+            || buffers
+                .range(below.clone()..)
+                .next()
+                .is_some_and(|(name, _)| name.starts_with(&below));
+        if hides { None } else { self.below.stamp(path) }
+    }
     forward!(
         below: read_link, environment, now, system, trace, note_input, store_dir, add_to_store,
-        add_text_to_store, realise, references_of, read_derivation, fetch, as_any,
+        add_text_to_store, realise, references_of, read_derivation, fetch, would_add, is_valid,
+        tree_stamp, still, is_recorded, as_any,
     );
 }

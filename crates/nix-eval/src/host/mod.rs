@@ -14,6 +14,7 @@ mod memory;
 mod path;
 mod recording;
 mod request;
+mod stamp;
 
 use std::{any::Any, collections::BTreeSet, sync::Arc};
 
@@ -30,8 +31,9 @@ pub use self::{
     layers::{Capability, Deny, Overlay},
     memory::MemoryHost,
     path::{FileType, Metadata, NixPath},
-    recording::Recording,
+    recording::{Record, Recording, Said},
     request::{Addition, FetchRequest, Fetched, GitFacts, GitRequest, HostCx, TraceEvent},
+    stamp::Stamp,
 };
 
 /// The outside world. Every method has a default that refuses.
@@ -174,6 +176,49 @@ pub trait Host: Send + Sync {
     fn fetch(&self, request: &FetchRequest, cx: &HostCx) -> Result<Fetched, HostError> {
         let _ = (request, cx);
         Err(HostError::refused("fetching"))
+    }
+
+    /// Where [`Host::add_to_store`] would put a tree. Nothing is written.
+    ///
+    /// # Errors
+    /// As [`Host::add_to_store`].
+    fn would_add(&self, object: &Addition<'_>, cx: &HostCx) -> Result<StorePath, HostError> {
+        let _ = (object, cx);
+        Err(HostError::refused("computing store paths"))
+    }
+
+    /// Whether the store has an object.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    fn is_valid(&self, path: &StorePath) -> Result<bool, HostError> {
+        let _ = path;
+        Ok(false)
+    }
+
+    /// What tells without reading that the file or directory at a path is as it was; links are followed. `None`
+    /// if nothing does, or if it changed so recently that another change might not show.
+    fn stamp(&self, path: &NixPath) -> Option<Stamp> {
+        let _ = path;
+        None
+    }
+
+    /// As [`Host::stamp`], of a whole tree as it is added to the store; no link is followed.
+    fn tree_stamp(&self, path: &NixPath) -> Option<Stamp> {
+        let _ = path;
+        None
+    }
+
+    /// Whether something noted as [`Input::External`] is as it was: the state to note from now on, which may say
+    /// the same in other words. `None` if it changed, or the host does not know what it is.
+    fn still(&self, what: &str, state: &str) -> Option<String> {
+        let _ = (what, state);
+        None
+    }
+
+    /// Whether questions are noted: builtins that work past the host then tell it what they read.
+    fn is_recorded(&self) -> bool {
+        false
     }
 
     /// The host itself, for builtins that know what kind of host they need.

@@ -2,8 +2,8 @@
 
 use std::{
     any::Any,
-    collections::BTreeSet,
-    sync::{Arc, Mutex},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use nix_formats::{
@@ -13,33 +13,85 @@ use nix_formats::{
 };
 
 use super::{
-    Addition, FetchRequest, Fetched, FileType, Host, HostCx, HostError, Input, InputPath, Inputs,
-    Metadata, NixPath, TraceEvent,
+    Addition, FetchRequest, Fetched, FileType, Host, HostCx, HostError, HostErrorKind, Input,
+    InputPath, Inputs, Metadata, NixPath, Stamp, TraceEvent,
     forward::forward,
     input::{digest_entries, sha256},
 };
 
-/// Notes every question asked of another host, and the answer.
+/// Notes every question asked of another host, the answer, and what was said.
 #[derive(Debug)]
 pub struct Recording<H> {
     inner: H,
-    inputs: Mutex<BTreeSet<Input>>,
+    record: Mutex<Record>,
+}
+
+/// What was asked and said so far.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// Every question with its answer, and what tells cheaply that the answer is the same, where something does. The
+    /// stamp is from before the question.
+    pub inputs: BTreeMap<Input, Option<Stamp>>,
+    /// What was said, in order.
+    pub said: Vec<Said>,
+}
+
+/// A [`TraceEvent`] that was said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Said {
+    /// As [`TraceEvent::Trace`].
+    Trace(Vec<u8>),
+    /// As [`TraceEvent::Warning`].
+    Warning(Vec<u8>),
+    /// As [`TraceEvent::Note`].
+    Note(Vec<u8>),
+}
+
+impl Said {
+    /// For saying it again.
+    pub fn event(&self) -> TraceEvent<'_> {
+        match self {
+            Said::Trace(text) => TraceEvent::Trace(text),
+            Said::Warning(text) => TraceEvent::Warning(text),
+            Said::Note(text) => TraceEvent::Note(text),
+        }
+    }
+}
+
+impl From<&TraceEvent<'_>> for Said {
+    fn from(event: &TraceEvent<'_>) -> Said {
+        match event {
+            TraceEvent::Trace(text) => Said::Trace(text.to_vec()),
+            TraceEvent::Warning(text) => Said::Warning(text.to_vec()),
+            TraceEvent::Note(text) => Said::Note(text.to_vec()),
+        }
+    }
 }
 
 impl<H: Host> Recording<H> {
     /// Records what is asked of `inner`.
     pub fn new(inner: H) -> Recording<H> {
-        Recording { inner, inputs: Mutex::default() }
+        Recording { inner, record: Mutex::default() }
     }
 
     /// Every question so far with its answer.
     pub fn inputs(&self) -> Inputs {
-        Inputs(self.inputs.lock().unwrap_or_else(|e| e.into_inner()).clone())
+        Inputs(self.lock().inputs.keys().cloned().collect())
     }
 
-    /// Forgets what was asked so far.
+    /// All that was noted so far.
+    pub fn record(&self) -> Record {
+        self.lock().clone()
+    }
+
+    /// All that was noted so far, and begins anew.
+    pub fn take(&self) -> Record {
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// Forgets what was asked and said so far.
     pub fn reset(&self) {
-        self.inputs.lock().unwrap_or_else(|e| e.into_inner()).clear();
+        self.take();
     }
 
     /// The host that is recorded.
@@ -47,32 +99,71 @@ impl<H: Host> Recording<H> {
         &self.inner
     }
 
-    fn note_missing(&self, path: &NixPath) {
-        self.note(Input::Exists { path: InputPath::new(path), link: false, found: None });
+    fn lock(&self) -> MutexGuard<'_, Record> {
+        // A panic elsewhere leaves the record whole: it is only added to.
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, input: Input) {
-        self.inputs.lock().unwrap_or_else(|e| e.into_inner()).insert(input);
+        self.note_with(input, None);
+    }
+
+    fn note_with(&self, input: Input, stamp: Option<Stamp>) {
+        // Of a question that was asked twice the first stamp counts: it is the one from before both answers.
+        self.lock().inputs.entry(input).or_insert(stamp);
+    }
+
+    /// A question that failed. What is missing may appear; other failures may end at any time.
+    fn note_failure(&self, path: &NixPath, error: &HostError) {
+        self.note(match error.kind {
+            HostErrorKind::NotFound => {
+                Input::Exists { path: InputPath::new(path), link: false, found: None }
+            }
+            _ => Input::Once(error.message.clone()),
+        });
+    }
+
+    fn note_object(&self, path: &StorePath, valid: bool) {
+        self.note(Input::Object(self.inner.store_dir().display(path), valid));
+    }
+
+    fn note_tree(
+        &self,
+        object: &Addition<'_>,
+        stamp: Option<Stamp>,
+        answer: &Result<StorePath, HostError>,
+    ) {
+        match answer {
+            Ok(path) => {
+                let stored = self.inner.store_dir().display(path);
+                let place = InputPath::new(object.path);
+                self.note_with(Input::Tree(place, object.name.to_owned(), stored), stamp);
+            }
+            Err(error) => self.note_failure(object.path, error),
+        }
     }
 }
 
 impl<H: Host> Host for Recording<H> {
     fn read_file(&self, path: &NixPath, cx: &HostCx) -> Result<Arc<[u8]>, HostError> {
+        let stamp = self.inner.stamp(path);
         let answer = self.inner.read_file(path, cx);
         match &answer {
-            Ok(text) => self.note(Input::File(InputPath::new(path), sha256(text))),
-            Err(_) => self.note_missing(path),
+            Ok(text) => self.note_with(Input::File(InputPath::new(path), sha256(text)), stamp),
+            Err(error) => self.note_failure(path, error),
         }
         answer
     }
 
     fn read_dir(&self, path: &NixPath, cx: &HostCx) -> Result<Vec<(Vec<u8>, FileType)>, HostError> {
+        let stamp = self.inner.stamp(path);
         let answer = self.inner.read_dir(path, cx);
         match &answer {
             Ok(entries) => {
-                self.note(Input::Directory(InputPath::new(path), digest_entries(entries)));
+                let input = Input::Directory(InputPath::new(path), digest_entries(entries));
+                self.note_with(input, stamp);
             }
-            Err(_) => self.note_missing(path),
+            Err(error) => self.note_failure(path, error),
         }
         answer
     }
@@ -84,18 +175,22 @@ impl<H: Host> Host for Recording<H> {
         cx: &HostCx,
     ) -> Result<Option<Metadata>, HostError> {
         let answer = self.inner.metadata(path, follow, cx);
-        if let Ok(found) = &answer {
-            let found = found.map(|m| m.file_type.name().to_owned());
-            self.note(Input::Exists { path: InputPath::new(path), link: !follow, found });
+        match &answer {
+            Ok(found) => {
+                let found = found.map(|m| m.file_type.name().to_owned());
+                self.note(Input::Exists { path: InputPath::new(path), link: !follow, found });
+            }
+            Err(error) => self.note(Input::Once(error.message.clone())),
         }
         answer
     }
 
     fn read_link(&self, path: &NixPath, cx: &HostCx) -> Result<Vec<u8>, HostError> {
         let answer = self.inner.read_link(path, cx);
-        if let Ok(target) = &answer {
-            self.note(Input::Link(InputPath::new(path), InputPath::of_bytes(target)));
-        }
+        self.note(match &answer {
+            Ok(target) => Input::Link(InputPath::new(path), InputPath::of_bytes(target)),
+            Err(error) => Input::Once(error.message.clone()),
+        });
         answer
     }
 
@@ -117,28 +212,90 @@ impl<H: Host> Host for Recording<H> {
         answer
     }
 
+    fn trace(&self, event: &TraceEvent<'_>) {
+        self.lock().said.push(event.into());
+        self.inner.trace(event);
+    }
+
     fn note_input(&self, input: Input) {
         self.note(input.clone());
         self.inner.note_input(input);
+    }
+
+    fn add_to_store(&self, object: &Addition<'_>, cx: &HostCx) -> Result<StorePath, HostError> {
+        let stamp = self.inner.tree_stamp(object.path);
+        let answer = self.inner.add_to_store(object, cx);
+        self.note_tree(object, stamp, &answer);
+        answer
+    }
+
+    fn would_add(&self, object: &Addition<'_>, cx: &HostCx) -> Result<StorePath, HostError> {
+        let stamp = self.inner.tree_stamp(object.path);
+        let answer = self.inner.would_add(object, cx);
+        self.note_tree(object, stamp, &answer);
+        answer
+    }
+
+    fn is_valid(&self, path: &StorePath) -> Result<bool, HostError> {
+        let answer = self.inner.is_valid(path);
+        match &answer {
+            Ok(valid) => self.note_object(path, *valid),
+            Err(error) => self.note(Input::Once(error.message.clone())),
+        }
+        answer
     }
 
     fn realise(&self, wanted: &[DerivingPath], cx: &HostCx) -> Result<Vec<StorePath>, HostError> {
         for path in wanted {
             self.note(Input::Build(path.display(&self.inner.store_dir())));
         }
-        self.inner.realise(wanted, cx)
-    }
-
-    fn fetch(&self, request: &FetchRequest, cx: &HostCx) -> Result<Fetched, HostError> {
-        let answer = self.inner.fetch(request, cx);
-        if let Ok(fetched) = &answer {
-            self.note(Input::Fetch(request.url.clone(), fetched.hash.to_sri()));
+        let answer = self.inner.realise(wanted, cx);
+        match &answer {
+            Ok(paths) => paths.iter().for_each(|path| self.note_object(path, true)),
+            Err(error) => self.note(Input::Once(error.message.clone())),
         }
         answer
     }
 
-    forward!(
-        inner: trace, store_dir, add_to_store, add_text_to_store, references_of, read_derivation,
-        as_any,
-    );
+    fn references_of(&self, path: &NixPath, cx: &HostCx) -> Result<BTreeSet<StorePath>, HostError> {
+        let text = String::from_utf8_lossy(&path.text);
+        if let Ok((object, _)) = self.inner.store_dir().split(&text) {
+            // References of a valid object never change.
+            self.is_valid(&object)?;
+        }
+        self.inner.references_of(path, cx)
+    }
+
+    fn read_derivation(
+        &self,
+        drv: &StorePath,
+        cx: &HostCx,
+    ) -> Result<Option<Arc<Derivation>>, HostError> {
+        self.is_valid(drv)?;
+        self.inner.read_derivation(drv, cx)
+    }
+
+    fn fetch(&self, request: &FetchRequest, cx: &HostCx) -> Result<Fetched, HostError> {
+        let answer = self.inner.fetch(request, cx);
+        match &answer {
+            Ok(fetched) => {
+                self.note(Input::Fetch(request.url.clone(), fetched.hash.to_sri()));
+                self.note_object(&fetched.path, true);
+                if !request.is_fixed() {
+                    self.note(match fetched.believed_until {
+                        Some(seconds) => Input::Until(seconds),
+                        None => Input::Once(request.url.clone()),
+                    });
+                }
+            }
+            Err(error) => self.note(Input::Once(error.message.clone())),
+        }
+        answer
+    }
+
+    fn is_recorded(&self) -> bool {
+        true
+    }
+
+    forward!(inner: store_dir, add_text_to_store, stamp, tree_stamp, still, as_any);
 }

@@ -36,6 +36,17 @@ pub struct FetchRequest {
     pub git: Option<GitRequest>,
 }
 
+impl FetchRequest {
+    /// Whether a hash or a commit says what has to come, so that it is the same at any time.
+    pub fn is_fixed(&self) -> bool {
+        match &self.git {
+            None => self.hash.is_some(),
+            // A shorter one is looked up.
+            Some(git) => git.rev.as_ref().is_some_and(|rev| rev.len() >= 40),
+        }
+    }
+}
+
 /// What is wanted of a git repository. The default is what its `HEAD` leads to; of a directory with a
 /// work tree, the files as they lie there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +89,9 @@ pub struct Fetched {
     pub hash: Hash,
     /// Answers [`FetchRequest::git`].
     pub git: Option<GitFacts>,
+    /// Of something that no hash or commit fixes: until when it may be used without asking again, in seconds since
+    /// 1970.
+    pub believed_until: Option<u64>,
 }
 
 /// Something an evaluation says to its user.

@@ -6,7 +6,7 @@ use nix_eval::{
     Error,
     builtins::{Builtin, Example, Run},
     error::{self, Class},
-    host::{HostError, NixPath},
+    host::{Addition, FileType, HostError, NixPath},
     machine::Machine,
     value::{ContextElement, ContextId, Value},
 };
@@ -15,7 +15,7 @@ use nix_formats::{
     store_path::{FileMethod, StorePath, check_name},
 };
 
-use super::session::{is_valid, store_host};
+use super::session::store_host;
 use crate::{
     add::TreeSource,
     error::StoreError,
@@ -115,8 +115,8 @@ fn path(m: &mut Machine, args: Value) -> Result<Value, Error> {
 fn add(m: &mut Machine, wanted: Wanted) -> Result<Value, Error> {
     check_name(&wanted.name)
         .map_err(|e| error::format(format!("invalid store object name: {e}")))?;
-    let host = m.host_arc();
-    let host = store_host(&*host)?;
+    let asked = m.host_arc();
+    let host = store_host(&*asked)?;
     let dir = m.store_dir();
     let expected = match &wanted.hash {
         Some(hash) => Some(
@@ -126,7 +126,7 @@ fn add(m: &mut Machine, wanted: Wanted) -> Result<Value, Error> {
         None => None,
     };
     if let Some(expected) = &expected
-        && is_valid(host, expected)?
+        && asked.is_valid(expected)?
     {
         return Ok(object_value(m, expected.clone()));
     }
@@ -135,7 +135,14 @@ fn add(m: &mut Machine, wanted: Wanted) -> Result<Value, Error> {
         return Err(HostError::not_found(&wanted.path).into());
     }
     let added = match wanted.filter {
+        None if wanted.method == FileMethod::Nar => {
+            let object = Addition { name: &wanted.name, path: &wanted.path };
+            asked.add_to_store(&object, &m.host_cx())?
+        }
         None => {
+            if asked.is_recorded() {
+                asked.read_file(&wanted.path, &m.host_cx())?;
+            }
             let tree = host.tree(&wanted.path)?;
             add_tree(host, &wanted, &*tree)?
         }
@@ -171,6 +178,7 @@ fn add_filtered(
     filter: Value,
 ) -> Result<StorePath, Error> {
     let real = host.locate(&wanted.path.to_os_path());
+    note_entry(m, &wanted.path)?;
     // An error of the language ends the walk as an error of the store, and is put in its place below.
     let mut failure = None;
     let added = {
@@ -184,7 +192,13 @@ fn add_filtered(
                 }
                 text.extend_from_slice(below);
             }
-            ask(m, filter, &text, kind).map_err(|e| {
+            let answer = ask(m, filter, &text, kind).and_then(|wants| {
+                if wants {
+                    note_entry(m, &NixPath { accessor: wanted.path.accessor, text })?;
+                }
+                Ok(wants)
+            });
+            answer.map_err(|e| {
                 *failure = Some(e);
                 StoreError::invalid("a filter failed".to_owned())
             })
@@ -200,6 +214,20 @@ fn add_tree(
     tree: &dyn TreeSource,
 ) -> Result<StorePath, HostError> {
     Ok(host.add_tree(&wanted.name, tree, wanted.method, HashAlgo::Sha256)?)
+}
+
+/// Tells a host that records what is read of a filtered tree: of a directory the names, of the rest all.
+fn note_entry(m: &mut Machine, path: &NixPath) -> Result<(), Error> {
+    let host = m.host_arc();
+    if !host.is_recorded() {
+        return Ok(());
+    }
+    let cx = m.host_cx();
+    match host.metadata(path, false, &cx)? {
+        Some(found) if found.file_type == FileType::Directory => drop(host.read_dir(path, &cx)?),
+        _ => drop(host.would_add(&Addition { name: "entry", path }, &cx)?),
+    }
+    Ok(())
 }
 
 /// Whether the predicate wants an entry.

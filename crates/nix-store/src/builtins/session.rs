@@ -23,17 +23,6 @@ pub(super) fn store_host(host: &dyn Host) -> Result<&StoreHost, HostError> {
         .ok_or_else(|| HostError::refused("making store objects"))
 }
 
-/// Whether an object is valid; nothing is without a store.
-///
-/// # Errors
-/// When the store fails.
-pub(super) fn is_valid(host: &StoreHost, path: &StorePath) -> Result<bool, HostError> {
-    match host.store() {
-        Some(store) => Ok(store.is_valid(path)?),
-        None => Ok(false),
-    }
-}
-
 /// Computes the output paths of a derivation, writes it, and remembers it. Gives its path.
 ///
 /// # Errors

@@ -12,8 +12,6 @@ use nix_eval::{
 };
 use nix_formats::store_path::check_name;
 
-use super::session::{is_valid, store_host};
-
 pub(super) const TO_FILE: &[Builtin] = &[
     Builtin {
         name: "toFile",
@@ -84,7 +82,7 @@ fn store_path(m: &mut Machine, path: Value) -> Result<Value, Error> {
         return Err(error::argument(format!("path '{text}' is not in the Nix store")));
     };
     let host = m.host_arc();
-    if !is_valid(store_host(&*host)?, &object)? {
+    if !host.is_valid(&object)? {
         let object = dir.display(&object);
         return Err(Error::new(Class::Store, format!("path '{object}' is not valid")));
     }

@@ -37,13 +37,16 @@ impl Cache {
         Ok(Some(dir))
     }
 
-    /// The hash that was the answer to `key` less than `ttl` ago.
-    pub(super) fn answer(&self, key: &str, ttl: Duration) -> Option<Hash> {
+    /// The hash that was the answer to `key` less than `ttl` ago, and when that was, in Unix seconds.
+    pub(super) fn answer(&self, key: &str, ttl: Duration) -> Option<(Hash, u64)> {
         let text = std::fs::read(file(self.dir.as_deref()?, key)).ok()?;
         let answer: Answer = serde_json::from_slice(&text).ok()?;
         // An answer from the future says that the clock was set; it is not believed.
         let age = now().checked_sub(answer.fetched)?;
-        if Duration::from_secs(age) < ttl { Hash::parse(&answer.hash, None).ok() } else { None }
+        if Duration::from_secs(age) >= ttl {
+            return None;
+        }
+        Some((Hash::parse(&answer.hash, None).ok()?, answer.fetched))
     }
 
     pub(super) fn remember(&self, key: &str, url: &str, hash: &Hash) {
@@ -82,7 +85,8 @@ mod tests {
         let cache = Cache::new(Some(dir.path().join("new")));
         let hash = Hash::of(HashAlgo::Sha256, "x");
         cache.remember("k", "http://me:secret@h/", &hash);
-        assert_eq!(cache.answer("k", Duration::from_secs(60)), Some(hash));
+        let answer = cache.answer("k", Duration::from_secs(60));
+        assert_eq!(answer.map(|(hash, _)| hash), Some(hash));
         assert_eq!(cache.answer("k", Duration::ZERO), None);
         assert_eq!(cache.answer("other", Duration::MAX), None);
         let path = file(&dir.path().join("new"), "k");

@@ -68,10 +68,6 @@ impl FetchSettings {
     /// From environment variables, which `get` looks up: proxies, certificates, the cache directory.
     pub fn from_environment(get: impl Fn(&str) -> Option<String>) -> FetchSettings {
         let set = |name: &str| get(name).filter(|v| !v.is_empty());
-        let cache = set("XDG_CACHE_HOME")
-            .map(PathBuf::from)
-            .or_else(|| Some(Path::new(&set("HOME")?).join(".cache")))
-            .filter(|dir| dir.is_absolute());
         let http = HttpSettings::from_environment(&get);
         let mut git_environment: BTreeMap<_, _> =
             GIT_VARIABLES.iter().filter_map(|name| Some((name.to_string(), set(name)?))).collect();
@@ -81,12 +77,21 @@ impl FetchSettings {
         FetchSettings {
             http,
             unpack: UnpackLimits::default(),
-            cache_dir: cache.map(|dir| dir.join("mini-nix")),
+            cache_dir: cache_dir(&get),
             ttl: Duration::from_secs(3600),
             git: PathBuf::from("git"),
             git_environment,
         }
     }
+}
+
+/// Where the user's caches of this program lie: `mini-nix` in what `NIX_CACHE_HOME`, else `XDG_CACHE_HOME` names,
+/// else in `~/.cache`. `None` without a home, or if that is no absolute path.
+pub fn cache_dir(get: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let set = |name: &str| get(name).filter(|v| !v.is_empty());
+    let dir = set("NIX_CACHE_HOME").or_else(|| set("XDG_CACHE_HOME")).map(PathBuf::from);
+    let dir = dir.or_else(|| Some(Path::new(&set("HOME")?).join(".cache")));
+    Some(dir.filter(|dir| dir.is_absolute())?.join("mini-nix"))
 }
 
 /// Fetches into one store.
@@ -232,14 +237,15 @@ impl Fetcher {
         }
         let key = format!("{kind}\n{}\n{}", expected.name, expected.url);
         let ttl = if self.settings.http.is_offline { Duration::MAX } else { self.settings.ttl };
-        if let Some(hash) = self.cache.answer(&key, ttl)
+        let until = |fetched: u64| Some(fetched.saturating_add(self.settings.ttl.as_secs()));
+        if let Some((hash, fetched)) = self.cache.answer(&key, ttl)
             && let Some(known) = self.already_valid(Expected { hash: Some(&hash), ..expected })?
         {
-            return Ok(known);
+            return Ok(Fetched { believed_until: until(fetched), ..known });
         }
         let fetched = get()?;
         self.cache.remember(&key, expected.url, &fetched.hash);
-        Ok(fetched)
+        Ok(Fetched { believed_until: until(cache::now()), ..fetched })
     }
 
     /// The object with the expected hash, if the store has it.
@@ -248,7 +254,7 @@ impl Fetcher {
         let path = self.fixed_path(expected, hash)?;
         self.store.add_temp_root(&path)?;
         let is_valid = self.store.is_valid(&path)?;
-        Ok(is_valid.then_some(Fetched { path, hash: *hash, git: None }))
+        Ok(is_valid.then_some(Fetched { path, hash: *hash, git: None, believed_until: None }))
     }
 
     /// Checks the hash, then adds.
@@ -263,7 +269,7 @@ impl Fetcher {
             });
         }
         let path = self.store.add_tree(expected.name, tree, expected.method, algo)?;
-        Ok(Fetched { path, hash, git: None })
+        Ok(Fetched { path, hash, git: None, believed_until: None })
     }
 }
 

@@ -152,7 +152,7 @@ impl<'a> Libraries<'a> {
     /// A sentence naming the library that is not found.
     pub fn needs_of(&self, file: &Path) -> Result<Vec<PathBuf>, String> {
         let Some(info) = self.memo.info(file) else { return Ok(Vec::new()) };
-        let run_path = expand_run_path(&info, file);
+        let run_path = expand_run_path(&info, file, self.memo.seen());
         let mut found = Vec::new();
         for soname in &info.needed {
             let soname = String::from_utf8_lossy(soname);
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn packages_that_need_each_other_are_one_group() {
-        let packages = Packages::new(Path::new("/nonexistent"));
+        let packages = Packages::new(Path::new("/nonexistent"), Arc::default());
         let memo = Memo::default();
         let mut libraries = Libraries::new(&packages, &memo, 62);
         for (key, needs) in [

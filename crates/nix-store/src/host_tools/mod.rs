@@ -11,6 +11,7 @@
 
 mod builtin;
 pub mod elf;
+pub(crate) mod facts;
 pub mod libraries;
 pub(crate) mod loader;
 mod memo;
@@ -20,12 +21,14 @@ pub(crate) mod trees;
 
 pub use builtin::BUILTINS;
 
+use facts::Seen;
 use memo::Memo;
 use nix_formats::hash::{Hash, HashAlgo};
 use packages::{Package, Packages};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Directories that are searched for tools, in order.
 pub const DEFAULT_TOOL_PATH: &[&str] = &["/usr/local/bin", "/usr/bin", "/bin"];
@@ -51,6 +54,8 @@ pub struct HostTools {
     tool_path: Vec<PathBuf>,
     packages: Packages,
     memo: Memo,
+    /// What was looked at, and what was asked.
+    seen: Arc<Seen>,
 }
 
 impl Default for HostTools {
@@ -106,7 +111,9 @@ impl HostFile {
 impl HostTools {
     /// Searches tools in the directories `tool_path`. Reads nothing yet.
     pub fn new(tool_path: Vec<PathBuf>) -> HostTools {
-        HostTools { tool_path, packages: Packages::new(Path::new("/")), memo: Memo::default() }
+        let seen = Arc::new(Seen::default());
+        let packages = Packages::new(Path::new("/"), seen.clone());
+        HostTools { tool_path, packages, memo: Memo::new(seen.clone()), seen }
     }
 
     /// The first executable file called `name` on the search path. `guesses` are the packages that

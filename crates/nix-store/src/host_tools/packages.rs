@@ -12,6 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::facts::Seen;
+
 /// A package of the distribution that owns files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Package {
@@ -30,6 +32,7 @@ pub struct Packages {
     owners: OnceLock<Owners>,
     /// Lists that were read; few, and asked for again and again.
     lists: Mutex<HashMap<String, Option<Arc<str>>>>,
+    seen: Arc<Seen>,
 }
 
 /// File → package, for programs and shared libraries.
@@ -44,13 +47,14 @@ struct Owners {
 }
 
 impl Packages {
-    /// The database below `root`. Nothing is read yet.
-    pub fn new(root: &Path) -> Packages {
+    /// The database below `root`. Nothing is read yet; what is read is noted in `seen`.
+    pub(crate) fn new(root: &Path, seen: Arc<Seen>) -> Packages {
         Packages {
             root: root.to_owned(),
             versions: OnceLock::new(),
             owners: OnceLock::new(),
             lists: Mutex::default(),
+            seen,
         }
     }
 
@@ -82,7 +86,9 @@ impl Packages {
 
     fn read_list(&self, list: &str) -> Option<Arc<str>> {
         let read = || {
-            let bytes = fs::read(self.info_dir().join(format!("{list}.list"))).ok()?;
+            let place = self.info_dir().join(format!("{list}.list"));
+            self.seen.look_at(&place);
+            let bytes = fs::read(place).ok()?;
             Some(Arc::from(String::from_utf8_lossy(&bytes)))
         };
         // A panic elsewhere leaves the lists whole: they are only added to.
@@ -115,14 +121,20 @@ impl Packages {
     }
 
     fn owners(&self) -> &Owners {
-        self.owners.get_or_init(|| match fs::read(self.root.join("lib/apk/db/installed")) {
-            Ok(bytes) => read_apk(&String::from_utf8_lossy(&bytes)),
-            Err(_) => self.read_dpkg(),
+        self.owners.get_or_init(|| {
+            let apk = self.root.join("lib/apk/db/installed");
+            self.seen.look_at(&apk);
+            match fs::read(apk) {
+                Ok(bytes) => read_apk(&String::from_utf8_lossy(&bytes)),
+                Err(_) => self.read_dpkg(),
+            }
         })
     }
 
     fn read_dpkg(&self) -> Owners {
         let mut owners = Owners::default();
+        // dpkg replaces its lists, which changes the directory.
+        self.seen.look_at(&self.info_dir());
         let Ok(entries) = fs::read_dir(self.info_dir()) else { return owners };
         let mut names: Vec<String> = entries
             .filter_map(|e| e.ok()?.file_name().into_string().ok())
@@ -141,7 +153,9 @@ impl Packages {
 
     fn version(&self, list: &str) -> Option<String> {
         let versions = self.versions.get_or_init(|| {
-            let status = fs::read(self.root.join("var/lib/dpkg/status")).unwrap_or_default();
+            let status = self.root.join("var/lib/dpkg/status");
+            self.seen.look_at(&status);
+            let status = fs::read(status).unwrap_or_default();
             read_status(&String::from_utf8_lossy(&status))
         });
         // Packages that are not `Multi-Arch: same` have lists without architecture.
@@ -270,7 +284,7 @@ mod tests {
             fs::write(info.join(format!("{name}.list")), text).expect("written");
         }
         fs::write(dir.path().join("var/lib/dpkg/status"), status).expect("written");
-        let packages = Packages::new(dir.path());
+        let packages = Packages::new(dir.path(), Arc::default());
         (dir, packages)
     }
 

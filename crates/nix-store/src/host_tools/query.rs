@@ -9,6 +9,7 @@
 //! | `exists` | `{ path }` | whether there is something |
 //! | `system` | `{ }` | distribution and release |
 
+use super::facts::Seen;
 use super::libraries::{Group, Libraries};
 use super::loader::expand_run_path;
 use super::packages::Package;
@@ -29,6 +30,12 @@ impl HostTools {
     /// A sentence: the kind is unknown, the question lacks a field, or a library that a program
     /// needs is not on this machine.
     pub fn answer(&self, kind: &str, question: &Value) -> Result<Value, String> {
+        let answer = self.look(kind, question);
+        self.seen.asked(kind, question, &answer);
+        answer
+    }
+
+    fn look(&self, kind: &str, question: &Value) -> Result<Value, String> {
         match kind {
             "tool" => {
                 let name = question["name"].as_str().ok_or("the question has no 'name'")?;
@@ -52,8 +59,11 @@ impl HostTools {
                 });
                 Ok(package.map_or(Value::Null, |p| json!({ "name": p.name, "version": p.version })))
             }
-            "exists" => Ok(json!(question["path"].as_str().is_some_and(|p| Path::new(p).exists()))),
-            "system" => Ok(system()),
+            "exists" => Ok(json!(question["path"].as_str().is_some_and(|path| {
+                self.seen.look_at(Path::new(path));
+                Path::new(path).exists()
+            }))),
+            "system" => Ok(system(&self.seen)),
             other => Err(format!("nixlib asks the host an unknown question: '{other}'")),
         }
     }
@@ -89,7 +99,7 @@ impl HostTools {
         }
         let mut answered_trees = Vec::new();
         for tree in question["trees"].as_array().into_iter().flatten() {
-            answered_trees.push(draft.add_tree(tree)?);
+            answered_trees.push(draft.add_tree(tree, &self.seen)?);
         }
         let (libraries, scripts) = self.inspect(&mut draft)?;
         let (groups, names) = match &libraries {
@@ -145,7 +155,7 @@ impl HostTools {
                     draft.loader = Some(file_name(&real));
                 }
             }
-            let run_path = expand_run_path(&info, &file);
+            let run_path = expand_run_path(&info, &file, &self.seen);
             for need in libraries.needs_of(&file)? {
                 let dir = need.parent().unwrap_or(Path::new("/")).to_owned();
                 if run_path.contains(&dir) && !libraries.is_loader_dir(&dir) {
@@ -194,14 +204,17 @@ struct ProgramDraft {
 
 impl ProgramDraft {
     /// Fingerprints a tree by the places and sizes of its files.
-    fn add_tree(&mut self, tree: &Value) -> Result<Value, String> {
+    fn add_tree(&mut self, tree: &Value, seen: &Seen) -> Result<Value, String> {
         let from = tree["from"].as_str().ok_or("a tree has no 'from'")?;
         let to = tree["to"].as_str().ok_or("a tree has no 'to'")?;
         let exclude = texts(&tree["exclude"]);
         let mut hasher = Hasher::new(HashAlgo::Sha256);
         let mut n_bytes = 0;
         let sources = &mut self.sources;
-        trees::walk(Path::new(from), &exclude, &mut |place, entry| {
+        let root = Path::new(from);
+        seen.look_at(root);
+        trees::walk(root, &exclude, &mut |place, entry| {
+            seen.look_at(&root.join(place));
             let line = match &entry {
                 trees::Entry::Directory => format!("{}/\n", place.display()),
                 trees::Entry::File(_, size) => format!("{} {size}\n", place.display()),
@@ -320,7 +333,8 @@ fn groups_json(groups: &BTreeMap<String, std::sync::Arc<Group>>) -> Value {
 }
 
 /// Distribution and release from `/etc/os-release`, architecture of this program.
-fn system() -> Value {
+fn system(seen: &Seen) -> Value {
+    seen.look_at(Path::new("/etc/os-release"));
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let field = |key: &str| {
         text.lines()
@@ -328,7 +342,11 @@ fn system() -> Value {
             .map(|value| value.trim_matches('"').to_owned())
     };
     let existing = |paths: &[&'static str]| -> Vec<&'static str> {
-        paths.iter().copied().filter(|p| Path::new(p).exists()).collect()
+        let exists = |path: &&'static str| {
+            seen.look_at(Path::new(path));
+            Path::new(path).exists()
+        };
+        paths.iter().copied().filter(exists).collect()
     };
     json!({
         "distribution": field("ID"),

@@ -69,7 +69,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<u8, Failure> {
             "'--attr-path' (-P) only works with '--available' (-a)",
         ));
     }
-    let session = Session::open(matches, Writes::No)?;
+    let session = open_session(matches)?;
+    if let Some(text) = session.known_text() {
+        std::io::stdout().write_all(&text)?;
+        return Ok(0);
+    }
     let needs_store = matches.get_flag("status") || matches.get_flag("prebuilt-only");
     let valid = match needs_store.then(|| open::store(&session.settings)).transpose()? {
         None => None,
@@ -120,7 +124,21 @@ pub(super) fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     });
     let text = text.map_err(|e| session.failure(&e))?;
     std::io::stdout().write_all(&text)?;
+    session.keep_text(&text);
     Ok(0)
+}
+
+/// A session that keeps its answer, if that depends on nothing but an expression: not on what the store holds, not on
+/// a profile, and not with remarks about packages on standard error.
+fn open_session(matches: &ArgMatches) -> Result<Session, Failure> {
+    let others = ["status", "prebuilt-only", "compare-versions", "meta"];
+    let only_expression = matches.get_flag("available")
+        && !others.iter().any(|name| matches.get_flag(name))
+        && matches.get_count("verbose") == 0;
+    match only_expression {
+        true => Session::open_kept(matches, Writes::No),
+        false => Session::open(matches, Writes::No),
+    }
 }
 
 fn collect(m: &mut Machine, walk: Walk<'_>, root: Value) -> Result<Vec<Package>, Error> {

@@ -33,9 +33,12 @@ pub(super) fn available(session: &Session, matches: &ArgMatches) -> Result<Handl
     };
     let text = String::from_utf8_lossy(&path.text).into_owned();
     let folder = Path::new(&text);
+    session.look_at(&path);
+    session.look_at(&path.join(b"default.nix"));
     if path.accessor.0 != 0 || !folder.is_dir() || is_expression(folder) {
         return session.evaluator.import(&path).map_err(|e| session.failure(&e));
     }
+    session.keep_nothing("a folder of expressions");
     let mut found = Vec::new();
     collect(folder, 0, &mut BTreeSet::new(), &mut found)?;
     let set = session.evaluator.handle(|m| {

@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::build::settings::SandboxPath;
+use crate::host_tools::facts::Seen;
 use crate::host_tools::loader::{expand_run_path, loader_dirs, read_info};
 
 /// Where programs of the host are looked for.
@@ -57,14 +58,15 @@ fn shown(target: impl AsRef<Path>, source: &Path) -> SandboxPath {
 /// The loader and all libraries that a program needs, each under the name by which it is looked
 /// for. What cannot be found is left out; the program will say so better than we could.
 fn needed_files(program: &Path) -> BTreeSet<PathBuf> {
-    let dirs = loader_dirs(Path::new("/"));
+    let seen = Seen::default();
+    let dirs = loader_dirs(Path::new("/"), &seen);
     let mut found: BTreeMap<Vec<u8>, PathBuf> = BTreeMap::new();
     let mut files = BTreeSet::new();
     let mut queue = vec![program.to_owned()];
     while let Some(path) = queue.pop() {
         let Some(info) = read_info(&path) else { continue };
         files.extend(info.interpreter.as_ref().map(|name| PathBuf::from(OsStr::from_bytes(name))));
-        let run_path = expand_run_path(&info, &path);
+        let run_path = expand_run_path(&info, &path, &seen);
         for name in info.needed {
             if found.contains_key(&name) {
                 continue;
