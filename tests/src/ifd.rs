@@ -37,6 +37,8 @@ rec {
   read = builtins.readFile (both + b);
   exists = builtins.pathExists (both + "/");
   needed = import joined;
+  apart = [ (import a) (import b) ];
+  mapped = { list = map (d: import d) [ a b ]; };
   outputs = [ (import "${two}") (import "${two.dev}") ];
 }
 "#;
@@ -49,6 +51,9 @@ pub(crate) fn collect(bed: Bed, trials: &mut Vec<Trial>) {
         ("exists", "true"),
         ("needed", "[ \"a heard from-b\" \"b heard from-a\" ]"),
         ("outputs", "[ 1 2 ]"),
+        // Different values, on different cores.
+        ("apart", "[ \"a heard from-b\" \"b heard from-a\" ]"),
+        ("mapped", "{ list = [ \"a heard from-b\" \"b heard from-a\" ]; }"),
     ] {
         let run = move || meeting(bed, attribute, shows).map_err(Failed::from);
         trials.push(Trial::test(format!("ifd/built-together/{attribute}"), run));
@@ -72,7 +77,8 @@ fn scene(bed: Bed) -> Result<Scratch, String> {
 fn evaluation(scratch: &Scratch, meet: &Path, attribute: &str) -> Command {
     let mut command = scratch.command("instantiate");
     command.args(["--eval", "--strict", "--read-write-mode", "-A", attribute, "meeting.nix"]);
-    command.args(["-j", "2", "--timeout", "60", "--option", "sandbox-paths"]);
+    command.args(["-j", "2", "--eval-cores", "2", "--timeout", "60"]);
+    command.args(["--option", "sandbox-paths"]);
     command.arg(format!("/meet={}", meet.display()));
     command
 }
