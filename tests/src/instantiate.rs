@@ -124,6 +124,7 @@ const SAME: &[&str] = &[
     // The program itself.
     "--parse a.nix dir",
     "--parse -E '1 + 2' 'x: x'",
+    "--parse -E 'x: !!!x' 'x: !(!x)' 'x: y: !!!!x == - - y' 'x: !(!!(- - - x))' '!!!true'",
     "--parse-only -E 'y'",
     "--parse bad.nix",
     // Derivations.

@@ -89,7 +89,14 @@ impl Resolver<'_> {
                 let (a, b) = self.two(a, b)?;
                 Node::NotEqual(a, b)
             }
-            Expr::Not(a) => Node::Not(self.strict(a)?),
+            Expr::Not { operand, n } => {
+                let operand = self.strict(operand)?;
+                // Three are as good as one.
+                match n % 2 {
+                    0 => Node::Not(self.add(Node::Not(operand), span)),
+                    _ => Node::Not(operand),
+                }
+            }
             Expr::Negate(a) => return self.negate(a, span),
             Expr::Less(a, b) => return self.operator(names::LESS_THAN, Node::Less, a, b, span),
             Expr::Greater(a, b) => return self.operator(names::LESS_THAN, Node::Less, b, a, span),

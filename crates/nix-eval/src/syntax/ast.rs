@@ -76,7 +76,11 @@ pub(crate) enum Expr {
     /// The first part is a string constant or `HomePath`.
     InterpolatePath(Run),
     Implies(Id, Id),
-    Not(Id),
+    /// That many `!` in a row, at least one.
+    Not {
+        operand: Id,
+        n: u32,
+    },
     Negate(Id),
     Equal(Id, Id),
     NotEqual(Id, Id),

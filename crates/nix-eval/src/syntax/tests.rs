@@ -450,6 +450,20 @@ fn one_reader_reads_many_texts() {
     });
 }
 
+#[test]
+fn a_row_of_nots_is_printed_as_it_was_written() {
+    let session = crate::Engine::builder().build().expect("an engine").evaluator();
+    let printed = |text: &str| {
+        let printed = session.desugar(text.as_bytes(), "t", b"/").expect("a program");
+        String::from_utf8(printed).expect("UTF-8")
+    };
+    assert_eq!(printed("x: !!!x == !! x"), "(x: ((! (! (! x))) == (! (! x))))");
+    assert_eq!(printed("x: ! - !!x"), "(x: (! (__sub 0 (! (! x)))))");
+    assert_eq!(printed("x: !(!x)"), "(x: (! (! x)))");
+    let long = format!("{}true{}", "(! ".repeat(200_000), ")".repeat(200_000));
+    assert!(printed(&format!("{}true", "!".repeat(200_000))) == long);
+}
+
 /// Shapes that nest or chain, with the outcome for a small and a huge count.
 #[test]
 fn no_shape_of_program_hangs_or_overflows() {

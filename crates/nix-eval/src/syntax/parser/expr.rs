@@ -21,6 +21,8 @@ pub(super) struct Op {
     precedence: u8,
     /// Operands so far, the last one included.
     n_operands: u32,
+    /// How many `!` stand in a row.
+    n_times: u32,
     start: u32,
 }
 
@@ -264,17 +266,19 @@ impl Parser<'_> {
                             Kind::Not => precedence::NOT,
                             _ => precedence::NEGATE,
                         };
-                        if kind == Kind::Not && self.ends_in_two_nots(base) {
-                            // Three are as good as one: a long row of them is neither deep nor slow.
-                            self.scratch.ops.pop();
-                        } else {
-                            self.scratch.ops.push(Op {
+                        match self.scratch.ops[base..].last_mut() {
+                            // A long row of them is one node: neither deep nor slow.
+                            Some(top) if kind == Kind::Not && top.kind == Kind::Not => {
+                                top.n_times += 1;
+                            }
+                            _ => self.scratch.ops.push(Op {
                                 kind,
                                 prefix: true,
                                 precedence,
                                 n_operands: 1,
+                                n_times: 1,
                                 start: self.token.start,
-                            });
+                            }),
                         }
                         self.advance()?;
                     }
@@ -323,17 +327,12 @@ impl Parser<'_> {
                     prefix: false,
                     precedence: strength,
                     n_operands: 2,
+                    n_times: 1,
                     start,
                 });
             }
             self.advance()?;
         }
-    }
-
-    /// Whether the last two waiting operators are `!`.
-    fn ends_in_two_nots(&self, base: usize) -> bool {
-        let waiting = &self.scratch.ops[base..];
-        waiting.len() >= 2 && waiting[waiting.len() - 2..].iter().all(|op| op.kind == Kind::Not)
     }
 
     /// Finishes the waiting operators that bind more strongly than `strength`.
@@ -354,7 +353,10 @@ impl Parser<'_> {
         let mut span = self.span_of(first, last);
         let node = if op.prefix {
             span.start = op.start;
-            if op.kind == Kind::Not { Expr::Not(first) } else { Expr::Negate(first) }
+            match op.kind {
+                Kind::Not => Expr::Not { operand: first, n: op.n_times },
+                _ => Expr::Negate(first),
+            }
         } else if is_chain(op.kind) {
             let operands = self.ast.add_run(&self.scratch.words[at..]);
             match op.kind {

@@ -249,10 +249,14 @@ impl Printer<'_> {
             Expr::Implies(a, b) => self.binary(a, " -> ", b),
             Expr::Equal(a, b) => self.binary(a, " == ", b),
             Expr::NotEqual(a, b) => self.binary(a, " != ", b),
-            Expr::Not(a) => {
-                self.text("(! ");
-                self.expr(a);
-                self.text(")");
+            Expr::Not { operand, n } => {
+                for _ in 0..n {
+                    self.text("(! ");
+                }
+                self.expr(operand);
+                for _ in 0..n {
+                    self.text(")");
+                }
             }
             Expr::Less(a, b) => self.builtin("__lessThan", a, b),
             Expr::Greater(a, b) => self.builtin("__lessThan", b, a),
