@@ -182,6 +182,10 @@ pub(crate) fn key(
     part("directory", std::env::current_dir().ok()?.as_os_str().as_bytes());
     part("terminal", &[u8::from(std::io::stdout().is_terminal())]);
     for (number, word) in std::env::args_os().enumerate() {
+        // It only looks, as the variables do.
+        if word == "--stats" {
+            continue;
+        }
         // The name of the program chooses the command.
         let name = if number == 0 { word.as_bytes().rsplit(|&b| b == b'/').next() } else { None };
         part("word", name.unwrap_or(word.as_bytes()));

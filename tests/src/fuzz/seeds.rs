@@ -1,6 +1,12 @@
 //! Inputs that the readers accept, to begin with.
 
+use nix_eval::{
+    answers::Answer,
+    host::{Host, HostCx, Input, MemoryHost, NixPath, Recording, TraceEvent},
+};
 use nix_formats::nar;
+
+use super::targets::answer_key;
 
 use crate::programs::{
     generate::{self, Table},
@@ -33,12 +39,33 @@ pub(super) fn of(target: &str) -> Result<Vec<Vec<u8>>, String> {
         }
         "aterm" => [DRV, FIXED_DRV, FLOATING_DRV].map(|text| text.as_bytes().to_vec()).to_vec(),
         "nar" => nars().map_err(|e| e.to_string())?,
+        "answer" => vec![kept_answer(0), kept_answer(3)],
         "narinfo" => vec![NARINFO.as_bytes().to_vec()],
         "export" => exports().map_err(|e| e.to_string())?,
         "tar" => vec![archive(false), archive(true)],
         "image" => vec![docker_archive()],
         _ => return Err(format!("there are no seeds for '{target}'")),
     })
+}
+
+/// An answer that depends on `n` files, and on one of everything else.
+fn kept_answer(n: u64) -> Vec<u8> {
+    let host = Recording::new(MemoryHost::new([("/a", "1"), ("/b/c", "2")]));
+    let cx = HostCx::default();
+    for path in ["/a", "/b", "/b/c", "/missing"].map(NixPath::root) {
+        // What the host has no answer to is noted all the same.
+        let _ = (host.read_file(&path, &cx), host.metadata(&path, true, &cx));
+        let _ = (host.read_dir(&path, &cx), host.read_link(&path, &cx));
+    }
+    let _ = (host.environment("HOME"), host.now(), host.system());
+    host.trace(&TraceEvent::Trace(b"said"));
+    host.note_input(Input::Until(n));
+    host.note_input(Input::external("what", "state"));
+    host.note_input(Input::Object(
+        "/nix/store/008ymi3hnvhs3kkssdj22blkwr62crxl-d".to_owned(),
+        true,
+    ));
+    Answer::new(b"text".to_vec(), host.take()).to_bytes(&answer_key())
 }
 
 const DRV: &str = concat!(

@@ -3,8 +3,21 @@
 
 use std::time::Duration;
 
-use nix_eval::{Engine, EngineOptions, Error, Limits, Show, builtins::json, regex::Regex, syntax};
-use nix_formats::{derivation::Derivation, export, nar, narinfo::NarInfo, store_path::StoreDir};
+use nix_eval::{
+    Engine, EngineOptions, Error, Limits, Show,
+    answers::{Answer, Key},
+    builtins::json,
+    regex::Regex,
+    syntax,
+};
+use nix_formats::{
+    derivation::Derivation,
+    export,
+    hash::{Hash, HashAlgo},
+    nar,
+    narinfo::NarInfo,
+    store_path::StoreDir,
+};
 use nix_store::unpack::{UnpackLimits, unpack_tar_in_memory};
 
 /// Reads bytes; gives what became of them, to tell inputs apart: `read`, or the reason why not. A panic is a
@@ -32,6 +45,7 @@ pub(super) const TARGETS: &[Target] = &[
     Target { name: "nar", make: || Box::new(read_nar) },
     Target { name: "narinfo", make: || Box::new(narinfo) },
     Target { name: "export", make: || Box::new(read_export) },
+    Target { name: "answer", make: || Box::new(answer) },
     Target { name: "tar", make: || Box::new(tar) },
     Target { name: "image", make: || Box::new(image) },
 ];
@@ -184,6 +198,24 @@ fn read_nar(data: &[u8]) -> String {
     let n = reader.n_bytes() as usize;
     let written = writer.finish().expect("what was read is complete");
     assert_eq!(written, data[..n], "a NAR that was accepted is not the one that is written");
+    "read".to_owned()
+}
+
+/// The key of the answers that are read.
+pub(super) fn answer_key() -> Key {
+    Key::of([("fuzz", &b""[..])])
+}
+
+/// A kept answer. Its digest is made right, or nothing behind it would be read.
+fn answer(data: &[u8]) -> String {
+    const N_BEFORE: usize = 8 + 32;
+    let mut data = data.to_vec();
+    if let Some((before, after)) = data.split_at_mut_checked(N_BEFORE) {
+        before[8..].copy_from_slice(Hash::of(HashAlgo::Sha256, after).as_bytes());
+    }
+    let key = answer_key();
+    let Some(read) = Answer::parse(&data, &key) else { return "no answer".to_owned() };
+    assert_eq!(Answer::parse(&read.to_bytes(&key), &key), Some(read), "an answer that was written");
     "read".to_owned()
 }
 
