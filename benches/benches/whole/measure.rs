@@ -58,6 +58,30 @@ pub(crate) fn run(command: &mut Command) -> Result<Cost, String> {
     })
 }
 
+/// What the evaluator of a command allocates, in MiB, by its statistics; those of C++ Nix and ours have the
+/// figure at different places, and neither counts programs that were read.
+///
+/// No number when nothing was evaluated, and so nothing said.
+///
+/// # Errors
+/// As [`run`], and when the statistics have no such figure.
+pub(crate) fn heap(command: &mut Command) -> Result<f64, String> {
+    let file = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
+    command.env("NIX_SHOW_STATS", "1").env("NIX_SHOW_STATS_PATH", file.path());
+    let result = run(command);
+    command.env_remove("NIX_SHOW_STATS").env_remove("NIX_SHOW_STATS_PATH");
+    result?;
+    let text = std::fs::read_to_string(file.path()).map_err(|e| e.to_string())?;
+    if text.is_empty() {
+        return Ok(f64::NAN);
+    }
+    let stats: serde_json::Value =
+        serde_json::from_str(&text).map_err(|e| format!("{command:?}: its statistics: {e}"))?;
+    let bytes = stats.pointer("/heap/bytes").or_else(|| stats.pointer("/gc/totalBytes"));
+    let bytes = bytes.and_then(serde_json::Value::as_f64);
+    bytes.map(|n| n / 1_048_576.0).ok_or_else(|| format!("{command:?}: no heap in {text}"))
+}
+
 /// The middle of some runs, each figure by itself.
 pub(crate) fn middle(costs: &[Cost]) -> Cost {
     let of = |figure: fn(&Cost) -> f64| {
