@@ -85,7 +85,7 @@ impl Evaluator {
     }
 
     /// Takes the time of the requests that begin from now on, until [`Evaluator::take_profile`]. Programs run
-    /// about half as fast meanwhile. Samples stand for `period` each; without one, for a tenth of a
+    /// on one core and about half as fast meanwhile. Samples stand for `period` each; without one, for a tenth of a
     /// millisecond, and for more the longer it goes on, so that the profile does not outgrow its readers.
     pub fn start_profile(&self, period: Option<Duration>) {
         self.shared.profiling.start(period);

@@ -240,6 +240,10 @@ impl Shared {
         if self.crew.is_active() || self.limits().steps != u64::MAX {
             return Role::Alone;
         }
+        // What helpers evaluate ahead has no caller, and they wait most of the time.
+        if self.profiling.is_on() {
+            return Role::Alone;
+        }
         match self.eval_cores.load(Ordering::Relaxed) {
             0 => match std::thread::available_parallelism().map_or(1, usize::from) {
                 1 => Role::Alone,

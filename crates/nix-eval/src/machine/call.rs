@@ -2,13 +2,13 @@
 
 use super::{
     Machine,
+    profile::Begins,
     stack::{Frame, move_words},
 };
 use crate::{
     error::{self, Error},
     heap::Cells,
     ir::Formals,
-    profile::Site,
     value::{Builtin, FunctionView, LambdaRef, Run, Value, View, code::LambdaCode},
 };
 
@@ -83,7 +83,7 @@ impl Machine {
         args: &[Value],
     ) -> Result<Value, Error> {
         self.stats.builtin_calls += 1;
-        self.poll_in(|| Some(Site::of(builtin)))?;
+        self.poll_in(|| Begins::Builtin(builtin))?;
         let top = self.stack.top;
         let result = match (&builtin.run, args) {
             (Run::Constant(f), _) => f(self),
@@ -94,6 +94,7 @@ impl Machine {
             _ => unreachable!("callers bring as many arguments as the builtin takes"),
         };
         self.stack.top = top;
+        self.builtin_ended();
         match result {
             Ok(v) => self.force(v),
             Err(e) => Err(e),
@@ -105,7 +106,7 @@ impl Machine {
         if self.near_end() {
             return self.on_new_segment(|m| m.call_lambda(lambda, args));
         }
-        self.poll_in(|| Some(Site::Function(lambda.code().address())))?;
+        self.poll_in(|| Begins::Function(lambda.code().address()))?;
         self.enter_call()?;
         self.stats.calls += 1;
         let code = lambda.code();

@@ -7,12 +7,11 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Machine, call::reuse_frame, stack::Frame};
+use super::{Machine, call::reuse_frame, profile::Begins, stack::Frame};
 use crate::{
     error::{self, Error},
     heap::Cells,
     ir::{BodyId, LambdaId, Node, NodeId, Place, Range},
-    profile::Site,
     source::Location,
     value::{
         FUNCTION, FUNCTION_KIND, LAMBDA, LIST, SEEN, TAG, Thunk, Value,
@@ -271,7 +270,7 @@ impl Machine {
                             }
                             let code = LambdaCode::at((word & !TAG) as usize);
                             if code.arity == args.len {
-                                get!(self.poll_in(|| Some(Site::Function(code.address()))));
+                                get!(self.poll_in(|| Begins::Function(code.address())));
                                 self.stats.calls += 1;
                                 let n = args.len as usize;
                                 let top = get!(self.stack.push(code.n_locals as usize));

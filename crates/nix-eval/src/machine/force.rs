@@ -1,6 +1,6 @@
 //! Forcing: from a thunk to its value.
 
-use super::{Machine, stack::Frame};
+use super::{Machine, profile::Begins, stack::Frame};
 use crate::{
     error::{self, Error},
     value::{Claim, State, TAG, Thunk, Value, code::Code},
@@ -25,7 +25,7 @@ impl Machine {
         if self.near_end() {
             return self.on_new_segment(|m| m.run_thunk(v));
         }
-        self.poll_in(|| Machine::site_of(v))?;
+        self.poll_in(|| Begins::Thunk(v))?;
         let thunk = Thunk(v.cells());
         loop {
             let word = thunk.state_word();

@@ -5,7 +5,7 @@
 //! Running code has a *frame*: local slots on the value stack and captured words in the thunk or function
 //! that is being run. Calls in tail position reuse the frame.
 //!
-//! Builtins see the machine through the methods of `api`, `files` and `coerce`.
+//! Builtins see the machine through the methods of `api`, `make`, `files` and `coerce`.
 //!
 //! # Traps
 //! * Values are not rooted anywhere but here; they live as long as the evaluator.
@@ -21,6 +21,7 @@ mod eval;
 mod files;
 mod force;
 mod import;
+mod make;
 mod operators;
 mod profile;
 mod select;
@@ -33,6 +34,7 @@ pub use self::coerce::Coerce;
 pub(crate) use self::import::LOAD_DERIVATION;
 use self::{
     ahead::Role,
+    profile::Begins,
     stack::{NativeStack, ValueStack},
 };
 use crate::{
@@ -40,7 +42,7 @@ use crate::{
     evaluator::Shared,
     heap::{Bump, Cells},
     limits::{CancelToken, Meter},
-    profile::{Sampler, Site},
+    profile::Sampler,
     regex::RegexCache,
     stats::Stats,
     syntax::Reader,
@@ -232,9 +234,9 @@ impl Machine {
 
     /// As [`Machine::poll`], for a step that begins something.
     #[inline(always)]
-    pub(crate) fn poll_in(&mut self, site: impl FnOnce() -> Option<Site>) -> Result<(), Error> {
+    fn poll_in<'a>(&mut self, begins: impl FnOnce() -> Begins<'a>) -> Result<(), Error> {
         self.meter.left -= 1;
-        if self.meter.left == 0 { self.look_at(site()) } else { Ok(()) }
+        if self.meter.left == 0 { self.look_at(Some(begins())) } else { Ok(()) }
     }
 }
 

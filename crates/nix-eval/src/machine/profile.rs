@@ -3,40 +3,75 @@
 use super::{Machine, stack::here};
 use crate::{
     error::Error,
-    profile::Site,
-    value::{State, Thunk, Value},
+    profile::{Site, Until},
+    value::{Builtin, State, Thunk, Value},
 };
+
+/// What a step begins.
+#[derive(Clone, Copy)]
+pub(super) enum Begins<'a> {
+    /// Forcing a thunk.
+    Thunk(Value),
+    /// A call of the function at this address.
+    Function(usize),
+    /// A call that ends with [`Machine::builtin_ended`].
+    Builtin(&'a Builtin),
+}
 
 impl Machine {
     /// The look of a step, which may begin something.
     #[cold]
     #[inline(never)]
-    pub(super) fn look_at(&mut self, site: Option<Site>) -> Result<(), Error> {
+    pub(super) fn look_at(&mut self, begins: Option<Begins<'_>>) -> Result<(), Error> {
+        self.look()?;
         // All steps come through this function, so that the addresses they give can be compared.
-        if let Some(sampler) = &mut self.sampler {
-            sampler.step(site, here());
-        }
-        self.look()
+        let Some(sampler) = &mut self.sampler else { return Ok(()) };
+        let begins = begins.and_then(|begins| match begins {
+            Begins::Thunk(v) => {
+                let thunk = Thunk(v.cells());
+                match Thunk::state_of(thunk.state_word()) {
+                    State::Code(address) => Some((Site::Thunk(address), Until::Settled(thunk))),
+                    // A suspended call tells itself what it begins.
+                    _ => None,
+                }
+            }
+            Begins::Function(address) => Some((Site::Function(address), Until::Depth(self.depth))),
+            Begins::Builtin(builtin) => Some((Site::of(builtin), Until::Left)),
+        });
+        sampler.step(begins, here(), self.depth);
+        Ok(())
     }
 
-    /// What forcing this thunk begins.
+    /// Ends what a step with [`Begins::Builtin`] began.
+    #[inline(always)]
+    pub(super) fn builtin_ended(&mut self) {
+        if self.sampler.is_some() {
+            self.leave();
+        }
+    }
+
     #[cold]
-    pub(super) fn site_of(v: Value) -> Option<Site> {
-        match Thunk::state_of(Thunk(v.cells()).state_word()) {
-            State::Code(address) => Some(Site::Thunk(address)),
-            // A suspended call tells itself what it begins.
-            _ => None,
+    #[inline(never)]
+    fn leave(&mut self) {
+        if let Some(sampler) = &mut self.sampler {
+            sampler.leave();
+        }
+    }
+
+    /// A step that is not counted.
+    pub(super) fn note_step(&mut self) {
+        if let Some(sampler) = &mut self.sampler {
+            sampler.step(None, here(), self.depth);
         }
     }
 
     /// Runs `code` as a frame of its own.
-    #[inline(never)]
     pub(super) fn in_frame<T>(&mut self, site: Site, code: impl FnOnce(&mut Machine) -> T) -> T {
-        let entered = self.sampler.as_mut().map(|sampler| sampler.enter(site, here()));
-        let value = code(self);
-        if let (Some(sampler), Some(entered)) = (&mut self.sampler, entered) {
-            sampler.leave(entered);
+        if let Some(sampler) = &mut self.sampler {
+            sampler.step(Some((site, Until::Left)), here(), self.depth);
         }
+        let value = code(self);
+        self.builtin_ended();
         value
     }
 

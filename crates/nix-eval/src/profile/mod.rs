@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use self::sampler::{Profiling, Sampler, Site};
+pub(crate) use self::sampler::{Profiling, Sampler, Site, Until};
 use self::tree::Tree;
 
 /// What time before the first call, and between requests' last steps and their ends, is called.

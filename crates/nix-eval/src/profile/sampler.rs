@@ -1,9 +1,9 @@
 //! The clock of a machine that is profiled, and the stack of what it runs.
 //!
-//! Code that is not profiled must not pay, so nothing tells the sampler when a call or thunk ends. It is told
-//! when one begins, with an address in the native stack at that time: whatever began deeper in the stack, or at the
-//! same depth, has ended by then. For that all steps end in the slow path of `poll`, by looking every
-//! step instead of every 1,024.
+//! Code that is not profiled must not pay, so nothing tells the sampler when a call or thunk ends. It is told when
+//! one begins: all steps end in the slow path of `poll`, by looking every step instead of every 1,024. What has ended by
+//! then shows: a thunk is not running any more; a call was deeper than calls nest now, or a call in tail position takes
+//! its place, at the same address of the native stack. Only builtins, which are few, say that they end.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -13,7 +13,7 @@ use std::{
 use super::tree::Tree;
 use crate::{
     source::FileId,
-    value::{Builtin, Run},
+    value::{Builtin, Run, State, Thunk},
 };
 
 /// Time between two samples at first.
@@ -48,10 +48,22 @@ impl Site {
     }
 }
 
+/// How long something runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Until {
+    /// As long as the thunk is running.
+    Settled(Thunk),
+    /// As long as more calls are nested than this.
+    Depth(u32),
+    /// Until [`Sampler::leave`].
+    Left,
+}
+
 /// Something that has begun.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     site: Site,
+    until: Until,
     segment: u32,
     address: usize,
     /// Its place in the tree, once a sample was taken there.
@@ -89,30 +101,43 @@ impl Sampler {
         }
     }
 
-    /// A step at this address of the native stack: ends what ended before it, and begins `site`.
-    pub(crate) fn step(&mut self, site: Option<Site>, address: usize) {
+    /// A step at this address of the native stack, where so many calls are nested: ends what ended before it, and
+    /// begins something.
+    pub(crate) fn step(&mut self, begins: Option<(Site, Until)>, address: usize, depth: u32) {
         self.look();
+        self.end_finished(depth);
+        let Some((site, until)) = begins else { return };
+        // A call in tail position.
         while let Some(top) = self.stack.last()
-            && (top.segment > self.segment
-                || (top.segment == self.segment && top.address <= address))
+            && matches!((top.until, until), (Until::Depth(_), Until::Depth(_)))
+            && top.segment == self.segment
+            && top.address == address
         {
             self.stack.pop();
         }
-        if let Some(site) = site {
-            self.stack.push(Entry { site, segment: self.segment, address, node: None });
-        }
+        self.stack.push(Entry { site, until, segment: self.segment, address, node: None });
     }
 
-    /// Begins `site` inside of all that runs; gives what [`Sampler::leave`] wants.
-    pub(crate) fn enter(&mut self, site: Site, address: usize) -> usize {
-        self.step(Some(site), address);
-        self.stack.len() - 1
-    }
-
-    /// Ends what [`Sampler::enter`] began.
-    pub(crate) fn leave(&mut self, len: usize) {
+    /// Ends the last that runs until it is left. What it did after its last step is its own, not of what it called.
+    pub(crate) fn leave(&mut self) {
+        let at = self.stack.iter().rposition(|entry| matches!(entry.until, Until::Left));
+        self.stack.truncate(at.map_or(0, |at| at + 1));
         self.look();
-        self.stack.truncate(len);
+        self.stack.pop();
+    }
+
+    fn end_finished(&mut self, depth: u32) {
+        while let Some(top) = self.stack.last()
+            && match top.until {
+                Until::Settled(thunk) => {
+                    !matches!(Thunk::state_of(thunk.state_word()), State::Running(_))
+                }
+                Until::Depth(d) => depth <= d,
+                Until::Left => false,
+            }
+        {
+            self.stack.pop();
+        }
     }
 
     /// The native stack goes on in another segment.
@@ -161,10 +186,10 @@ impl Sampler {
 
 /// Whether a session is profiled, and what came of it so far.
 #[derive(Debug, Default)]
-pub(crate) struct Profiling(Mutex<Option<State>>);
+pub(crate) struct Profiling(Mutex<Option<Gathered>>);
 
 #[derive(Debug)]
-struct State {
+struct Gathered {
     period: u64,
     /// Frames until the period doubles for the first time.
     room: usize,
@@ -174,7 +199,7 @@ struct State {
 }
 
 impl Profiling {
-    fn with<T>(&self, code: impl FnOnce(&mut Option<State>) -> T) -> T {
+    fn with<T>(&self, code: impl FnOnce(&mut Option<Gathered>) -> T) -> T {
         code(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -184,8 +209,13 @@ impl Profiling {
             Some(period) => (period.as_nanos().clamp(1, 1 << 40) as u64, usize::MAX),
             None => (PERIOD, ROOM),
         };
-        let state = State { period, room, tree: Tree::default(), lent: None };
+        let state = Gathered { period, room, tree: Tree::default(), lent: None };
         self.with(|old| *old = Some(state));
+    }
+
+    /// Whether requests are profiled.
+    pub(crate) fn is_on(&self) -> bool {
+        self.with(|state| state.is_some())
     }
 
     /// Ends it; gives what came of it.

@@ -73,6 +73,30 @@ in s.slow + s.\"quo ted\" + id (id (id 3))",
 }
 
 #[test]
+fn what_ended_is_above_nothing_however_the_next_is_reached() {
+    let profile = profile_of(
+        "let
+  id = x: x;
+  p = { a = \"a\" + id \"b\"; b.c = builtins.substring 0 1 (id \"c\"); f = x: id x; };
+  all = [ (p.a + p.b.c + (p.f \"d\" + builtins.head [ (id \"e\") ])) ] ++ [ (id 2) ];
+in builtins.deepSeq all (id 3)",
+    );
+    let stacks = stacks(&profile);
+    for stack in &stacks {
+        let after = |frame: &str| stack.split(frame).nth(1).unwrap_or("").to_owned();
+        for ended in
+            ["a («t»:3:", "b.c («t»:3:", "f («t»:3:", "builtins.substring", "builtins.head"]
+        {
+            let rest = after(ended);
+            assert!(rest.matches(';').count() <= 2, "{ended} is above too much: {stack}");
+        }
+        assert!(!after("id («t»:2:8)").contains(';'), "{stack}");
+        assert!(!after("a («t»:3:").contains("b.c"), "{stack}");
+    }
+    assert!(stacks.iter().any(|s| s.contains("b.c («t»:3:")), "{stacks:#?}");
+}
+
+#[test]
 fn recursion_is_as_deep_as_it_is() {
     let profile = profile_of("let f = n: if n == 0 then 0 else 1 + f (n - 1); in f 5");
     let f = "f («t»:1:9)";
@@ -93,12 +117,12 @@ fn depth_beyond_one_segment_of_stack_keeps_its_order() {
     // On a thread with little stack of its own.
     let run = || {
         let profile = profile_of(
-            "let f = n: if n == 0 then 0 else 1 + f (n - 1); g = x: x; in builtins.seq (f 1500) (g 1)",
+            "let f = n: if n == 0 then 0 else 1 + f (n - 1); g = x: f 0 + x; in builtins.seq (f 1500) (g 1)",
         );
         let deepest = profile.stacks().map(|(stack, _)| stack.len()).max();
         assert!(deepest >= Some(1501), "{deepest:?}");
         // And back: a call after the deep one is not below it.
-        has(&profile, "builtins.seq;expression («t»:1:85);g («t»:1:53)");
+        has(&profile, "builtins.seq;expression («t»:1:91);g («t»:1:53)");
     };
     let thread = std::thread::Builder::new().stack_size(400 << 10).spawn(run);
     thread.expect("a thread").join().expect("the checks hold");
@@ -154,6 +178,23 @@ fn closures_and_their_calls_back_are_part_of_it() {
     let profile = session.take_profile().expect("was started");
     has(&profile, "builtins.twice;f («t»:1:9);g («t»:1:25)");
     has(&profile, "g («t»:1:25)");
+}
+
+#[test]
+fn a_profiled_session_uses_one_core() {
+    let session = Engine::builder()
+        .options(|options| options.eval_cores = 4)
+        .build()
+        .expect("an engine")
+        .evaluator();
+    let busy = "let busy = n: if n == 0 then 0 else 1 + busy (n - 1);
+in builtins.genList (n: builtins.genList (m: busy 900) 10) 40";
+    let began = std::time::Instant::now();
+    session.start_profile(None);
+    session.eval(busy, "t", b"/").and_then(|v| v.force_deep()).expect("lists");
+    let profile = session.take_profile().expect("was started");
+    assert!(profile.total() <= began.elapsed());
+    assert_eq!(profile.hottest()[0].0, "busy («t»:1:12)");
 }
 
 #[test]

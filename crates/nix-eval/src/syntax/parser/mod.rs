@@ -8,6 +8,7 @@ mod binding;
 mod expr;
 mod formals;
 mod message;
+mod operators;
 mod string;
 
 use super::{
@@ -47,7 +48,7 @@ pub(super) struct Parser<'a> {
 pub(super) struct Scratch {
     /// Operands and path parts not yet in a run; used as a stack.
     words: Vec<u32>,
-    ops: Vec<expr::Op>,
+    ops: Vec<operators::Op>,
     /// Bindings of the sets that are open; used as a stack.
     defs: Vec<binding::Def>,
     sources: Vec<u32>,
