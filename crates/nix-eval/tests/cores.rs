@@ -11,7 +11,7 @@ use std::{
 
 use nix_eval::{
     Engine, EngineOptions, ErrorKind, Evaluator, Show,
-    host::{Host, TraceEvent},
+    host::{Host, MemoryHost, Recording, Said, TraceEvent},
 };
 
 /// Keeps what it is told.
@@ -114,11 +114,28 @@ fn failures_that_are_caught_are_caught() {
 }
 
 #[test]
-fn imports_are_read_once() {
-    let text =
-        "let f = n: (import (builtins.toFile \"x\" \"1\")); in builtins.deepSeq [ (f 1) (f 2) ] 1";
-    // The default host has no store: the same refusal everywhere.
-    check(text);
+fn a_file_has_one_value_whoever_imports_it() {
+    let files = [("/f.nix", "builtins.trace \"evaluated\" 1"), ("/g.nix", "n: import ./f.nix + n")];
+    for _ in 0..20 {
+        let host = Arc::new(Recording::new(MemoryHost::new(files)));
+        let session = with_cores(4, host.clone());
+        let text = "let all = builtins.genList (import /g.nix) 40; in builtins.deepSeq all (builtins.elemAt all 39)";
+        let shown = session.eval(text, "test", b"/").and_then(|v| v.show(Show::Deep));
+        assert_eq!(shown.expect("a value"), b"40");
+        assert_eq!(host.record().said, [Said::Trace(b"evaluated".to_vec())]);
+    }
+}
+
+#[test]
+fn an_error_ends_helpers_that_have_only_begun() {
+    let text = format!(
+        "{FIB} let all = [ (throw \"now\") (fib 60) (fib 61) (fib 62) ]; in builtins.deepSeq all 1"
+    );
+    for _ in 0..300 {
+        let session = with_cores(3, Arc::new(nix_eval::host::NoHost));
+        let error = session.eval(&text, "test", b"/").and_then(|v| v.force()).expect_err("thrown");
+        assert_eq!(error.message(), "now");
+    }
 }
 
 #[test]

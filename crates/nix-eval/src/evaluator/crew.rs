@@ -182,9 +182,8 @@ impl Crew {
                 match batch.values.pop() {
                     Some(value) => {
                         let job = Job { value, work: batch.work.clone(), depth: batch.depth };
-                        drop(queue);
-                        // A token that was pulled for the last job does not count for this one. One that was pulled
-                        // to end everything is seen when the next job is asked for.
+                        // A token that was pulled for the last job does not count for this one. It is reset while nobody
+                        // can say stop: one that is pulled to end everything stays pulled.
                         lock(&self.waits).tokens[helper as usize].reset();
                         return Some(job);
                     }

@@ -200,8 +200,6 @@ impl Shared {
         let outer = *lock(&self.suspended);
         match outer {
             Some(outer) => machine.continue_from(outer),
-            // A profile is that of one thread.
-            None if machine.is_profiled() => {}
             None => machine.role = self.role(),
         }
         let leads = machine.role != Role::Alone;

@@ -30,10 +30,8 @@ impl Machine {
         values: impl IntoIterator<Item = Value>,
         work: impl Fn(&mut Machine, Value) -> Result<(), Error> + Send + Sync + 'static,
     ) {
-        match self.role {
-            Role::Alone => return,
-            Role::Leader(_) | Role::Helper if self.shared.crew.is_full() => return,
-            Role::Leader(_) | Role::Helper => {}
+        if !self.may_offer() {
+            return;
         }
         let values: Vec<Value> =
             values.into_iter().filter(|v| v.peek().is_thunk() || v.as_attrs().is_some()).collect();
@@ -46,7 +44,7 @@ impl Machine {
         n: usize,
         work: impl Fn(&mut Machine, usize) -> Result<(), Error> + Send + Sync + 'static,
     ) {
-        if self.role == Role::Alone || self.shared.crew.is_full() {
+        if !self.may_offer() {
             return;
         }
         let numbers = (0..n as i64).filter_map(Value::small_int).collect();
@@ -59,7 +57,7 @@ impl Machine {
 
     /// Offers values whose text a derivation needs, in that order; those of lists one by one.
     pub fn texts_ahead(&mut self, values: impl IntoIterator<Item = Value>) {
-        if self.role == Role::Alone || self.shared.crew.is_full() {
+        if !self.may_offer() {
             return;
         }
         let mut offered = Vec::new();
@@ -92,6 +90,11 @@ impl Machine {
         }
     }
 
+    /// Whether helpers may be there that want work.
+    fn may_offer(&self) -> bool {
+        self.role != Role::Alone && !self.shared.crew.is_full()
+    }
+
     fn offer(&mut self, mut values: Vec<Value>, work: Work) {
         // The first is what this machine does next itself.
         if values.len() < 2 {
@@ -106,11 +109,6 @@ impl Machine {
             shared.crew.start(&shared, n_helpers);
         }
         self.shared.crew.offer(values, work, self.depth);
-    }
-
-    /// Whether the time that this machine takes is looked at.
-    pub(crate) fn is_profiled(&self) -> bool {
-        self.sampler.is_some()
     }
 
     /// Whether this machine evaluates what another one will need.

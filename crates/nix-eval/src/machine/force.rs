@@ -102,7 +102,7 @@ impl Machine {
         let after = if self.is_ahead() || e.is_retryable() {
             word
         } else {
-            Thunk::failure(self.shared.remember(&e))
+            Thunk::failed_word(self.shared.remember(&e))
         };
         if thunk.settle(after) {
             self.shared.crew.wake();

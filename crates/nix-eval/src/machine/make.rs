@@ -244,7 +244,7 @@ impl Machine {
             self.spoiled.set(true);
         }
         let cells = self.words(1);
-        cells.put(0, Thunk::failure(self.shared.remember(&error)));
+        cells.put(0, Thunk::failed_word(self.shared.remember(&error)));
         Thunk(cells).value()
     }
 

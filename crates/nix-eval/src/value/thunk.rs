@@ -126,7 +126,7 @@ impl Thunk {
     }
 
     /// The word of a thunk that has failed.
-    pub(crate) const fn failure(number: u32) -> u64 {
+    pub(crate) const fn failed_word(number: u32) -> u64 {
         3 << KIND | (number as u64) << 3
     }
 
