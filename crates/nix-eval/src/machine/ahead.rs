@@ -9,6 +9,9 @@ use crate::{
     value::{Thunk, Value, View},
 };
 
+/// Steps between two offers of what derivations need. To wake a helper costs more than to evaluate a small derivation.
+const APART: u64 = 1024;
+
 /// What a machine is to others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Role {
@@ -55,9 +58,10 @@ impl Machine {
         self.offer(numbers, Arc::new(work));
     }
 
-    /// Offers values whose text a derivation needs, in that order; those of lists one by one.
+    /// Offers values whose text a derivation needs, in that order; those of lists one by one. Only now and then:
+    /// derivations may be small and many.
     pub fn texts_ahead(&mut self, values: impl IntoIterator<Item = Value>) {
-        if !self.may_offer() {
+        if !self.may_offer() || self.meter.total().wrapping_sub(self.offered_at) < APART {
             return;
         }
         let mut offered = Vec::new();
@@ -101,6 +105,7 @@ impl Machine {
             return;
         }
         values.remove(0);
+        self.offered_at = self.meter.total();
         if let Role::Leader(n_helpers) = self.role
             && self.alone
         {

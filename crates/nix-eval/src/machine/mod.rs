@@ -89,6 +89,8 @@ pub struct Machine {
     /// Whether no other machine of this evaluator runs.
     pub(crate) alone: bool,
     pub(crate) role: Role,
+    /// Steps of this machine when it last offered work to helpers.
+    offered_at: u64,
     /// Set in a helper when something happened that only the answering machine may do.
     pub(crate) spoiled: Cell<bool>,
 }
@@ -149,6 +151,7 @@ impl Machine {
             worker: 0,
             alone: !is_active,
             role: Role::Alone,
+            offered_at: 0,
             spoiled: Cell::new(false),
         }
     }
