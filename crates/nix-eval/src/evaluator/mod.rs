@@ -1,6 +1,6 @@
 //! Sessions of an engine.
 
-mod crew;
+mod pool;
 mod shared;
 mod turn;
 
@@ -10,7 +10,7 @@ use std::{
 };
 
 pub(crate) use self::{
-    crew::{Crew, Job, Waited, Work},
+    pool::{Job, Pool, Waited, Work},
     shared::Shared,
 };
 use crate::{

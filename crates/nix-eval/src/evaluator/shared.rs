@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use super::{Crew, lock, turn::Turn};
+use super::{Pool, lock, turn::Turn};
 use crate::{
     closure::Closure,
     convert::Exports,
@@ -59,7 +59,7 @@ pub(crate) struct Shared {
     copies: Mutex<HashMap<NixPath, (String, ContextId)>>,
     allowed: RwLock<BTreeSet<Vec<u8>>>,
     turn: Turn,
-    pub(crate) crew: Crew,
+    pub(crate) pool: Pool,
     pub(super) eval_cores: AtomicU32,
     pub(crate) n_files: AtomicU32,
     pub(super) stats: Mutex<Stats>,
@@ -109,7 +109,7 @@ impl Shared {
             copies: Mutex::default(),
             allowed: RwLock::new(engine.options.allowed_paths.iter().cloned().collect()),
             turn: Turn::default(),
-            crew: Crew::default(),
+            pool: Pool::default(),
             eval_cores: AtomicU32::new(engine.options.eval_cores),
             parts: Mutex::default(),
             profiling: Profiling::default(),
@@ -207,7 +207,7 @@ impl Shared {
         let run = AssertUnwindSafe(|| machine.on_this_thread(code));
         let result = catch_unwind(run);
         if leads {
-            self.crew.stop();
+            self.pool.stop();
         }
         let result = match result {
             Ok(result) => result,
@@ -235,7 +235,7 @@ impl Shared {
     /// What the machine of a request is to others.
     fn role(&self) -> Role {
         // Steps are counted by one machine only.
-        if self.crew.is_active() || self.limits().steps != u64::MAX {
+        if self.pool.is_active() || self.limits().steps != u64::MAX {
             return Role::Alone;
         }
         // What helpers evaluate ahead has no caller, and they wait most of the time.
@@ -255,11 +255,11 @@ impl Shared {
     /// The life of a helper.
     pub(super) fn help(self: Arc<Self>, number: u32) {
         let Some(parts) = lock(&self.parts).pop().or_else(Parts::new) else { return };
-        let token = self.crew.token(number);
+        let token = self.pool.token(number);
         let run = AssertUnwindSafe(|| {
             let mut machine = Machine::helper(self.clone(), parts, number, token);
             machine.on_this_thread(|m| {
-                while let Some(job) = self.crew.next(number) {
+                while let Some(job) = self.pool.next(number) {
                     m.run_job(&job);
                 }
             });

@@ -96,7 +96,7 @@ impl Machine {
 
     /// Whether helpers may be there that want work.
     fn may_offer(&self) -> bool {
-        self.role != Role::Alone && !self.shared.crew.is_full()
+        self.role != Role::Alone && !self.shared.pool.is_full()
     }
 
     fn offer(&mut self, mut values: Vec<Value>, work: Work) {
@@ -111,9 +111,9 @@ impl Machine {
         {
             self.alone = false;
             let shared = self.shared.clone();
-            shared.crew.start(&shared, n_helpers);
+            shared.pool.start(&shared, n_helpers);
         }
-        self.shared.crew.offer(values, work, self.depth);
+        self.shared.pool.offer(values, work, self.depth);
     }
 
     /// Whether this machine evaluates what another one will need.
@@ -148,7 +148,7 @@ impl Machine {
     ) -> Result<Value, Error> {
         let is_spoiled = self.spoiled.get();
         if thunk.settle(if is_spoiled { word } else { value.0 }) {
-            self.shared.crew.wake();
+            self.shared.pool.wake();
         }
         if is_spoiled { Err(error::cancelled()) } else { Ok(value) }
     }
@@ -160,7 +160,7 @@ impl Machine {
     #[cold]
     #[inline(never)]
     pub(super) fn wait_for(&mut self, thunk: Thunk) -> Result<(), Error> {
-        match self.shared.crew.wait(self.worker, thunk) {
+        match self.shared.pool.wait(self.worker, thunk) {
             Waited::Look => Ok(()),
             Waited::GiveUp => Err(error::cancelled()),
             Waited::Patience => {

@@ -105,7 +105,7 @@ impl Machine {
             Thunk::failed_word(self.shared.remember(&e))
         };
         if thunk.settle(after) {
-            self.shared.crew.wake();
+            self.shared.pool.wake();
         }
         e
     }

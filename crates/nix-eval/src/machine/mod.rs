@@ -134,7 +134,7 @@ impl Machine {
         if sampler.is_some() {
             meter.look_always();
         }
-        let is_active = shared.crew.is_active();
+        let is_active = shared.pool.is_active();
         Machine {
             sampler,
             meter,

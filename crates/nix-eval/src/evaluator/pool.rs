@@ -1,4 +1,4 @@
-//! Helpers: threads that evaluate ahead of the machine that answers a request.
+//! The pool of helpers: worker threads that evaluate ahead of the machine that answers a request.
 //!
 //! The answering machine does what it would do alone, in the same order; what helpers have finished by then it
 //! finds finished. So results, errors and what is said do not depend on helpers. A helper that meets an error,
@@ -62,9 +62,9 @@ pub(crate) enum Waited {
     GiveUp,
 }
 
-/// The helpers of a session, while a request runs that has work for them.
+/// The pool of helpers of a session, while a request runs that has work for them.
 #[derive(Default)]
-pub(crate) struct Crew {
+pub(crate) struct Pool {
     active: AtomicBool,
     n_batches: AtomicU32,
     work: Mutex<Queue>,
@@ -106,7 +106,7 @@ impl Waits {
     }
 }
 
-impl Crew {
+impl Pool {
     /// Whether helpers run: thunks have to be claimed.
     pub(crate) fn is_active(&self) -> bool {
         self.active.load(Ordering::Acquire)
