@@ -81,7 +81,7 @@ fn discard_context(m: &mut Machine, s: Value) -> Result<Value, Error> {
 fn discard_output_dependency(m: &mut Machine, s: Value) -> Result<Value, Error> {
     let mut context = ContextBuilder::new();
     let s = m.coerce_to_string(s, Coerce::INTERPOLATE, &mut context)?;
-    let elements = m.contexts().get(context.finish());
+    let elements = m.contexts().get(context.finish(m.contexts()));
     let shallow = elements.iter().map(|e| match e {
         ContextElement::DrvDeep(drv) => ContextElement::Opaque(drv.clone()),
         other => other.clone(),
@@ -93,7 +93,7 @@ fn discard_output_dependency(m: &mut Machine, s: Value) -> Result<Value, Error> 
 fn add_drv_output_dependencies(m: &mut Machine, s: Value) -> Result<Value, Error> {
     let mut context = ContextBuilder::new();
     let s = m.coerce_to_string(s, Coerce::INTERPOLATE, &mut context)?;
-    let elements = m.contexts().get(context.finish());
+    let elements = m.contexts().get(context.finish(m.contexts()));
     let only = match elements.first() {
         Some(only) if elements.len() == 1 => only,
         _ => {

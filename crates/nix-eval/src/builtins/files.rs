@@ -95,7 +95,7 @@ pub(super) const FILES: &[Builtin] = &[
 fn to_path(m: &mut Machine, path: Value) -> Result<Value, Error> {
     let mut context = ContextBuilder::new();
     let path = m.coerce_to_path(path, &mut context)?;
-    Ok(m.new_string(&m.path_text(&path), context.finish()))
+    Ok(m.new_string(&m.path_text(&path), context.finish(m.contexts())))
 }
 
 fn get_env(m: &mut Machine, name: Value) -> Result<Value, Error> {

@@ -148,7 +148,7 @@ fn entry_base(m: &mut Machine, path: Value) -> Result<Option<NixPath>, Error> {
     let mut context = ContextBuilder::new();
     let text = m.coerce_to_string(path, Coerce::PATH_TEXT, &mut context)?;
     let text = text.to_text();
-    m.realise_context(context.finish())?;
+    m.realise_context(context.finish(m.contexts()))?;
     if let Some(url) = as_url(&text) {
         let request =
             FetchRequest { url, name: "source".to_owned(), unpack: true, hash: None, git: None };

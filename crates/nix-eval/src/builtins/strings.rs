@@ -129,7 +129,7 @@ fn concat_strings_sep(m: &mut Machine, separator: Value, list: Value) -> Result<
         m.force_string(separator, "the first argument of 'builtins.concatStringsSep'")?;
     let list = m.force_list(list, "the second argument of 'builtins.concatStringsSep'")?;
     let mut context = ContextBuilder::new();
-    context.add(m.contexts(), separator.context());
+    context.add(separator.context());
     let mut out = Vec::new();
     for (i, item) in list.iter().enumerate() {
         m.poll()?;
@@ -140,7 +140,7 @@ fn concat_strings_sep(m: &mut Machine, separator: Value, list: Value) -> Result<
         out.extend_from_slice(s.bytes());
         m.check_string_len(out.len() as u64)?;
     }
-    m.new_long_string(&[&out], context.finish())
+    m.new_long_string(&[&out], context.finish(m.contexts()))
 }
 
 fn replace_strings(m: &mut Machine, from: Value, to: Value, s: Value) -> Result<Value, Error> {
@@ -169,7 +169,7 @@ fn replace_strings(m: &mut Machine, from: Value, to: Value, s: Value) -> Result<
     let fits_at_end = patterns.iter().any(|pattern| pattern.is_empty());
     let s = m.force_string(s, "the third argument of 'builtins.replaceStrings'")?;
     let mut context = ContextBuilder::new();
-    context.add(m.contexts(), s.context());
+    context.add(s.context());
     let text = s.bytes();
     let mut replacements: Vec<Option<Str>> = vec![None; patterns.len()];
     let mut out = Vec::with_capacity(text.len());
@@ -197,7 +197,7 @@ fn replace_strings(m: &mut Machine, from: Value, to: Value, s: Value) -> Result<
                         let what =
                             "one of the replacement strings passed to 'builtins.replaceStrings'";
                         let replacement = m.force_string(to.as_slice()[i], what)?;
-                        context.add(m.contexts(), replacement.context());
+                        context.add(replacement.context());
                         replacements[i] = Some(replacement);
                         replacement
                     }
@@ -218,7 +218,7 @@ fn replace_strings(m: &mut Machine, from: Value, to: Value, s: Value) -> Result<
         }
         at += n_bytes;
     }
-    m.new_long_string(&[&out], context.finish())
+    m.new_long_string(&[&out], context.finish(m.contexts()))
 }
 
 fn string_length(m: &mut Machine, v: Value) -> Result<Value, Error> {

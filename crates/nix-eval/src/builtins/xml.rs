@@ -26,7 +26,7 @@ pub(super) const XML: &[Builtin] = &[Builtin {
 fn write(m: &mut Machine, v: Value) -> Result<Value, Error> {
     let mut context = ContextBuilder::new();
     let out = to_xml(m, v, XmlOptions { force: true, locations: false }, &mut context)?;
-    m.new_long_string(&[&out], context.finish())
+    m.new_long_string(&[&out], context.finish(m.contexts()))
 }
 
 /// How much an XML text shows.
@@ -162,7 +162,7 @@ pub fn to_xml(
             View::Bool(b) => w.empty("bool", &[("value", if b { b"true" } else { b"false" })]),
             View::Null => w.empty("null", &[]),
             View::String(s) => {
-                context.add(m.contexts(), s.context());
+                context.add(s.context());
                 w.empty("string", &[("value", s.bytes())]);
             }
             View::Path(path) => {

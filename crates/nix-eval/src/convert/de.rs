@@ -107,7 +107,7 @@ impl<'a> De<'a> {
             View::Attrs(attrs) if attrs.has(names::OUT_PATH) || attrs.has(names::TO_STRING) => {
                 let mut context = ContextBuilder::new();
                 let s = self.m.coerce_to_string(v, Coerce::PATH_TEXT, &mut context)?;
-                (s.bytes(), context.finish())
+                (s.bytes(), context.finish(self.m.contexts()))
             }
             _ => return Ok(None),
         };
@@ -245,7 +245,7 @@ impl<'de> Deserializer<'de> for De<'_> {
                     }
                     _ => return Err(self.wrong("a string", v)),
                 };
-                let elements = self.m.contexts().get(context.finish());
+                let elements = self.m.contexts().get(context.finish(self.m.contexts()));
                 let texts: Vec<String> = elements.iter().map(element_to_text).collect();
                 visitor.visit_newtype_struct(pair(s.bytes().to_vec(), texts))
             }

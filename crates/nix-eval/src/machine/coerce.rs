@@ -59,7 +59,7 @@ impl Machine {
         loop {
             match v.view() {
                 View::String(s) => {
-                    context.add(&self.shared.contexts, s.context());
+                    context.add(s.context());
                     return Ok(s);
                 }
                 View::Path(path) => {
@@ -69,7 +69,7 @@ impl Machine {
                         return Ok(self.make_str(&text, ContextId::NONE));
                     }
                     let (text, id) = self.copy_path(&path)?;
-                    context.add(&self.shared.contexts, id);
+                    context.add(id);
                     return Ok(self.make_str(text.as_bytes(), id));
                 }
                 View::Attrs(attrs) => v = self.peel(attrs, v, &mut n_peeled)?,
@@ -153,8 +153,9 @@ impl Machine {
                 todo.push(Todo::Value(item, depth + 1));
             }
         }
-        context.add(&self.shared.contexts, own.finish());
-        let v = self.new_long_string(&[&out], own.finish())?;
+        let own = own.finish(&self.shared.contexts);
+        context.add(own);
+        let v = self.new_long_string(&[&out], own)?;
         Ok(v.as_string().expect("a string was made"))
     }
 
@@ -266,7 +267,7 @@ impl Machine {
                 }
                 View::Attrs(attrs) => v = self.peel(attrs, v, &mut n_peeled)?,
                 View::String(s) => {
-                    context.add(&self.shared.contexts, s.context());
+                    context.add(s.context());
                     if s.bytes().first() != Some(&b'/') {
                         let text = s.to_text();
                         return Err(error::argument(format!(
@@ -288,7 +289,7 @@ impl Machine {
     pub fn coerce_to_real_path(&mut self, v: Value) -> Result<NixPath, Error> {
         let mut context = ContextBuilder::new();
         let path = self.coerce_to_path(v, &mut context)?;
-        self.realise_context(context.finish())?;
+        self.realise_context(context.finish(&self.shared.contexts))?;
         Ok(path)
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     error::{self, Class, Error},
     host::NixPath,
     ir::{NodeId, Range},
-    value::{AccessorId, Attrs, ContextBuilder, ContextId, Str, Value, View, canonicalise},
+    value::{AccessorId, Attrs, ContextBuilder, Str, Value, View, canonicalise},
 };
 
 /// Strings of more bytes are put together in place.
@@ -55,7 +55,7 @@ impl Machine {
             let right = self
                 .coerce_to_string(v, how, &mut context)
                 .map_err(|e| self.blame_operand(e, frame, word, v))?;
-            return self.append_string(first, right.bytes(), context.finish());
+            return self.append_string(first, right.bytes(), context.finish(&self.shared.contexts));
         }
         match rest.split_first() {
             // The first sum is a string, whatever its left side was.
@@ -64,7 +64,11 @@ impl Machine {
                 let right = self
                     .coerce_to_string(v, how, &mut context)
                     .map_err(|e| self.blame_operand(e, frame, word, v))?;
-                let sum = self.append_string(first, right.bytes(), context.finish())?;
+                let sum = self.append_string(
+                    first,
+                    right.bytes(),
+                    context.finish(&self.shared.contexts),
+                )?;
                 self.plus_text(frame, sum, rest)
             }
             _ => self.join(frame, first, rest, context),
@@ -91,7 +95,7 @@ impl Machine {
             parts.put(i, s.value().0);
         }
         self.check_string_len(total)?;
-        let context = context.finish();
+        let context = context.finish(&self.shared.contexts);
         let result = if total > LONG_BYTES {
             let rest = parts.values(rest.len()).iter();
             let rest = rest.map(|part| part.as_string().map_or(&b""[..], |s| s.bytes()));
@@ -163,7 +167,7 @@ impl Machine {
     fn path_part(&mut self, v: Value) -> Result<Str, Error> {
         let mut context = ContextBuilder::new();
         let s = self.coerce_to_string(v, Coerce::PATH_TEXT, &mut context)?;
-        if context.finish() != ContextId::NONE {
+        if !context.is_empty() {
             let mut error = self.context_not_allowed(s);
             if s.context().is_none() {
                 error = Error::new(

@@ -127,6 +127,23 @@ impl Contexts {
         table.unions.insert(key, n);
         ContextId(n)
     }
+
+    /// The context that has the elements of all. Only the result becomes a set, not what lies between.
+    fn join(&self, ids: &mut Vec<ContextId>) -> ContextId {
+        ids.sort_unstable();
+        ids.dedup();
+        let mut table = self.table();
+        let mut joined = std::mem::take(&mut table.scratch);
+        for id in ids.iter() {
+            joined.extend_from_slice(table.set(id.0));
+        }
+        joined.sort_unstable();
+        joined.dedup();
+        let n = table.number(&joined);
+        joined.clear();
+        table.scratch = joined;
+        ContextId(n)
+    }
 }
 
 /// Appends the members of two ascending sets to `out`, ascending, each once.
@@ -191,29 +208,67 @@ impl std::fmt::Debug for Contexts {
     }
 }
 
+/// So many contexts are joined one by one, which is remembered; more of them at once.
+const MAX_PAIRWISE: usize = 4;
+
 /// Collects the context of a string that is being made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// Contexts are joined at the end: a set for each step would take memory and time quadratic in their number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContextBuilder {
-    id: ContextId,
+    first: ContextId,
+    /// Further ones; some may be there more than once.
+    more: Vec<ContextId>,
 }
 
 impl ContextBuilder {
     /// An empty one.
-    pub fn new() -> ContextBuilder {
-        ContextBuilder::default()
+    pub const fn new() -> ContextBuilder {
+        ContextBuilder { first: ContextId::NONE, more: Vec::new() }
     }
     /// Adds a context.
     #[inline]
-    pub fn add(&mut self, contexts: &Contexts, id: ContextId) {
-        self.id = contexts.union(self.id, id);
+    pub fn add(&mut self, id: ContextId) {
+        if id.is_none() || id == self.first {
+            return;
+        }
+        if self.first.is_none() {
+            self.first = id;
+        } else {
+            self.add_more(id);
+        }
+    }
+    fn add_more(&mut self, id: ContextId) {
+        if self.more.last() == Some(&id) {
+            return;
+        }
+        if self.more.len() == self.more.capacity() {
+            // A million strings of two contexts need no million places.
+            self.more.sort_unstable();
+            self.more.dedup();
+            self.more.reserve(self.more.len().max(4));
+        }
+        self.more.push(id);
     }
     /// Adds one element.
     pub fn add_element(&mut self, contexts: &Contexts, element: ContextElement) {
-        self.id = contexts.union(self.id, contexts.one(element));
+        self.add(contexts.one(element));
+    }
+    /// Whether nothing was collected.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
     }
     /// What was collected.
-    pub fn finish(self) -> ContextId {
-        self.id
+    #[inline]
+    pub fn finish(self, contexts: &Contexts) -> ContextId {
+        if self.more.is_empty() { self.first } else { self.join(contexts) }
+    }
+    fn join(mut self, contexts: &Contexts) -> ContextId {
+        if self.more.len() < MAX_PAIRWISE {
+            return self.more.iter().fold(self.first, |all, &id| contexts.union(all, id));
+        }
+        self.more.push(self.first);
+        contexts.join(&mut self.more)
     }
 }
 
@@ -252,5 +307,38 @@ mod tests {
         assert_eq!(contexts.union(all, ids[0]), all);
         assert_eq!(*contexts.get(left), BTreeSet::from(["b", "c", "d"].map(element)));
         assert!(contexts.get(ContextId::NONE).is_empty());
+    }
+
+    #[test]
+    fn a_builder_joins_as_unions_do() {
+        let contexts = Contexts::default();
+        let ids: Vec<_> = (0..9).map(|n| contexts.one(element(&n.to_string()))).collect();
+        for n in 0..ids.len() {
+            let mut builder = ContextBuilder::new();
+            for &id in ids[..n].iter().chain(&ids[..n / 2]) {
+                builder.add(ContextId::NONE);
+                builder.add(id);
+                builder.add(id);
+            }
+            assert_eq!(builder.is_empty(), n == 0);
+            let union = ids[..n].iter().fold(ContextId::NONE, |all, &id| contexts.union(all, id));
+            assert_eq!(builder.finish(&contexts), union, "{n}");
+        }
+    }
+
+    #[test]
+    fn a_builder_makes_one_set_of_many() {
+        let contexts = Contexts::default();
+        let ids: Vec<_> = (0..1_000).map(|n| contexts.one(element(&n.to_string()))).collect();
+        let mut builder = ContextBuilder::new();
+        for _ in 0..10 {
+            ids.iter().for_each(|&id| builder.add(id));
+        }
+        assert!(builder.more.capacity() <= 4_096, "{} places", builder.more.capacity());
+        let joined = builder.finish(&contexts);
+        assert_eq!(contexts.get(joined).len(), ids.len());
+        let table = contexts.table();
+        // The empty set, one for each element, and the joined one.
+        assert_eq!((table.ends.len(), table.members.len()), (ids.len() + 2, 2 * ids.len()));
     }
 }

@@ -91,7 +91,7 @@ pub(super) fn read(m: &mut Machine, attrs: Attrs) -> Result<Attributes, Error> {
         json.push(b'}');
         read.env.insert(b"__json".to_vec(), json);
     }
-    read.context = context.finish();
+    read.context = context.finish(m.contexts());
     Ok(read)
 }
 
@@ -196,7 +196,7 @@ impl Reader {
         match key {
             b"builder" => {
                 let s = m.force_string(value, &what)?;
-                self.context.add(m.contexts(), s.context());
+                self.context.add(s.context());
                 self.read.builder = s.bytes().to_vec();
             }
             b"system" => self.read.system = m.force_string_no_context(value, &what)?.to_text(),

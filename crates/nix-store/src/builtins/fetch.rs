@@ -273,7 +273,7 @@ fn location(m: &mut Machine, value: Value) -> Result<String, Error> {
     }
     let mut context = ContextBuilder::new();
     let text = m.coerce_to_string(value, Coerce::PATH_TEXT, &mut context)?.to_text();
-    m.realise_context(context.finish())?;
+    m.realise_context(context.finish(m.contexts()))?;
     Ok(text)
 }
 

@@ -89,5 +89,5 @@ fn store_path(m: &mut Machine, path: Value) -> Result<Value, Error> {
     m.allow_path(dir.display(&object).as_bytes());
     context.add_element(m.contexts(), ContextElement::Opaque(object));
     let NixPath { text, .. } = path;
-    Ok(m.new_string(&text, context.finish()))
+    Ok(m.new_string(&text, context.finish(m.contexts())))
 }

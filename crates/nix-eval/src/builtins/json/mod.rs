@@ -52,5 +52,5 @@ fn write(m: &mut Machine, v: Value) -> Result<Value, Error> {
     let mut context = ContextBuilder::new();
     let mut out = Vec::new();
     to_json(m, v, true, &mut context, &mut out)?;
-    m.new_long_string(&[&out], context.finish())
+    m.new_long_string(&[&out], context.finish(m.contexts()))
 }

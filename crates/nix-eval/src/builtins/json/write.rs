@@ -56,7 +56,7 @@ pub fn to_json(
             View::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
             View::Float(x) => out.extend_from_slice(number::format_json(x).as_bytes()),
             View::String(s) => {
-                context.add(m.contexts(), s.context());
+                context.add(s.context());
                 write_value(m, s.bytes(), out)?;
             }
             View::Path(_) => {
