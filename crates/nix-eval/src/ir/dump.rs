@@ -6,7 +6,8 @@
 use std::fmt::Write;
 
 use super::{
-    Body, BodyId, Const, File, Formals, LambdaId, Node, NodeId, Params, PathPart, Place, Range,
+    Body, BodyId, Const, File, Formals, LambdaId, Node, NodeId, Operand, Params, PathPart, Place,
+    Range,
 };
 use crate::symbol::{Symbol, Symbols};
 
@@ -123,6 +124,14 @@ impl Dumper<'_> {
 
     fn node(&mut self, id: NodeId) {
         let file = self.file;
+        let id = match id.operand() {
+            Operand::Node(id) => id,
+            Operand::Const(id) => return self.constant(file.consts[id.0 as usize]),
+            Operand::Suspend(body) => {
+                self.text("~");
+                return self.body(body);
+            }
+        };
         match file.node(id) {
             Node::Const(id) => self.constant(file.consts[id.0 as usize]),
             Node::EmptyList => self.text("[ ]"),
@@ -152,10 +161,6 @@ impl Dumper<'_> {
                 self.name(name);
                 self.text(")");
             }
-            Node::Suspend(body) => {
-                self.text("~");
-                self.body(body);
-            }
             Node::Lambda(id) => self.lambda(id),
             Node::List(items) => {
                 self.text("[ ");
@@ -167,21 +172,25 @@ impl Dumper<'_> {
             }
             Node::Set(id) => {
                 let set = &file.sets[id.0 as usize];
-                if let Some(slot) = set.group {
+                let rest = file.rest_of(set);
+                if let Some(slot) = rest.and_then(|rest| rest.group) {
                     let _ = write!(self.out, "rec%{slot} ");
                 }
                 self.text("{ ");
-                self.sources(set.sources);
-                for (&(name, _), value) in set.names.iter().zip(self.ids(set.values)) {
+                if let Some(rest) = rest {
+                    self.sources(rest.sources);
+                }
+                for (&name, value) in file.names_of(set).iter().zip(self.ids(set.values)) {
                     self.name(name);
                     self.text(" = ");
                     self.node(value);
                     self.text("; ");
                 }
-                if let Some(at) = set.overrides {
+                if let Some(at) = rest.and_then(|rest| rest.overrides) {
                     let _ = write!(self.out, "overrides {at}; ");
                 }
-                for triple in file.words(set.dynamic).chunks_exact(3) {
+                let dynamic = rest.map_or(&[][..], |rest| file.words(rest.dynamic));
+                for triple in dynamic.chunks_exact(3) {
                     self.text("${");
                     self.node(NodeId(triple[0]));
                     self.text("} = ");

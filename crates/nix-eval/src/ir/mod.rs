@@ -15,14 +15,20 @@
 //!
 //! Wherever an operand may be needed later (function arguments, list elements, attribute values, group
 //! members, default values) the node is in *operand position*. The machine turns it into a value without
-//! running anything: constants, variables and lambdas directly, everything else because the resolver put a
-//! [`Node::Suspend`] there. In all other positions (conditions, operators, callees, bodies) a node is in
-//! *strict position* and is evaluated to weak head normal form; `Suspend` never stands in strict position.
+//! running anything: constants, variables and lambdas directly, everything else because the resolver put an
+//! [`Operand::Suspend`] there. In all other positions (conditions, operators, callees, bodies) a node is in
+//! *strict position* and is evaluated to weak head normal form; what stands there is always a node.
+//!
+//! An operand that waits, or is a number or string, needs no node: its [`NodeId`] says so itself, see
+//! [`NodeId::operand`].
 //!
 //! A group member whose initial value is a variable of the same group that is not filled yet (itself or a
-//! later member) is wrapped in a `Suspend`, so reading a group cell never meets a hole.
+//! later member) is suspended, so reading a group cell never meets a hole.
 
 pub mod dump;
+mod spans;
+
+pub use spans::Spans;
 
 use crate::{
     source::{FileId, Span},
@@ -32,6 +38,48 @@ use crate::{
 /// Number of a node in its file's arena.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct NodeId(pub u32);
+
+/// What an id in operand position stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Operand {
+    /// A node of the arena.
+    Node(NodeId),
+    /// A thunk of the body.
+    Suspend(BodyId),
+    /// A number or a string.
+    Const(ConstId),
+}
+
+impl NodeId {
+    /// How many nodes a file may have. The bits above tell operands apart.
+    pub const MAX: usize = 1 << 31;
+    /// How many bodies, and how many constants.
+    pub const MAX_INLINE: usize = 1 << 30;
+    const SUSPEND: u32 = 0b10 << 30;
+    const CONST: u32 = 0b11 << 30;
+
+    /// A thunk of the body.
+    pub const fn suspend(body: BodyId) -> NodeId {
+        NodeId(body.0 | NodeId::SUSPEND)
+    }
+    /// A number or a string.
+    pub const fn constant(id: ConstId) -> NodeId {
+        NodeId(id.0 | NodeId::CONST)
+    }
+    /// What the id stands for. In strict position it is always a node.
+    #[inline(always)]
+    pub const fn operand(self) -> Operand {
+        if self.0 < NodeId::SUSPEND {
+            return Operand::Node(self);
+        }
+        let index = self.0 & (NodeId::MAX_INLINE as u32 - 1);
+        if self.0 < NodeId::CONST {
+            Operand::Suspend(BodyId(index))
+        } else {
+            Operand::Const(ConstId(index))
+        }
+    }
+}
 
 /// A run of words in [`File::extra`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,8 +169,6 @@ pub enum Node {
     /// The resolver only makes this for names that the scope has.
     Scope { scope: Place, name: Symbol },
 
-    /// Makes a thunk of `body`. Only in operand position.
-    Suspend(BodyId),
     /// Makes a function value.
     Lambda(LambdaId),
     /// A list of operands.
@@ -244,30 +290,37 @@ pub enum Const {
     Path(Text),
 }
 
-/// What an attribute set literal is made of.
+/// What an attribute set literal is made of. Most have nothing but names and values, and there are many.
 ///
 /// Evaluation order: allocate; for `rec`, put the address of its member array into local slot `group` (the
 /// value array of the set serves as the group); store `sources`; fill `values`; if `overrides`, force that
 /// attribute and replace members; then `dynamic`, in source order.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct SetLiteral {
-    /// Static attributes in order of `Symbol`, no name twice: name and span of the name.
-    pub names: Box<[(Symbol, Span)]>,
-    /// One operand for each of `names`, in that order, as node ids in `extra`. For `rec`, member `i` of the
-    /// group is `names[i]`.
+    /// Number of the first static attribute; see [`File::names_of`] and [`File::name_span`].
+    pub first: u32,
+    /// One operand for each static attribute, in the order of the names, as node ids in `extra`. For `rec`,
+    /// member `i` of the group is name `i`.
     pub values: Range,
+    /// Inline cache: the literal's shape.
+    pub cache: CacheId,
+    /// Number of its [`SetRest`], or `u32::MAX`.
+    pub rest: u32,
+}
+
+/// What only some set literals have.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct SetRest {
     /// For `rec` sets: the local slot of the group.
     pub group: Option<u32>,
     /// Subjects of `inherit (e) …`: pairs of (local slot, operand) in `extra`, stored before `values` are
-    /// made, in the scope of the set. Each inherited name is then a `Suspend` of a selection from the slot.
+    /// made, in the scope of the set. Each inherited name is then suspended: a selection from the slot.
     pub sources: Range,
-    /// For `rec` sets with a static attribute `__overrides`: its position in `names`.
+    /// For `rec` sets with a static attribute `__overrides`: its position in the names.
     pub overrides: Option<u32>,
     /// Dynamic attributes: triples (strict node of the name, operand, offset of the definition in the text)
     /// in `extra`, in source order.
     pub dynamic: Range,
-    /// Inline cache: the literal's shape.
-    pub cache: CacheId,
 }
 
 /// A `let`.
@@ -280,7 +333,7 @@ pub struct LetGroup {
     pub group: u32,
     /// One operand for each member, as node ids in `extra`.
     pub members: Range,
-    /// As [`SetLiteral::sources`].
+    /// As [`SetRest::sources`].
     pub sources: Range,
     /// In strict position.
     pub body: NodeId,
@@ -344,14 +397,14 @@ pub struct Lambda {
 }
 
 /// A whole file, resolved. Immutable once made.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct File {
     /// Which source it came from.
     pub file: FileId,
     /// The arena, operands before the nodes that use them.
     pub nodes: Vec<Node>,
     /// Parallel to `nodes`.
-    pub spans: Vec<Span>,
+    pub spans: Spans,
     /// Operand lists, paths, captures.
     pub extra: Vec<u32>,
     /// Literals.
@@ -360,6 +413,12 @@ pub struct File {
     pub text: Vec<u8>,
     /// Set literals.
     pub sets: Vec<SetLiteral>,
+    /// What some of them have besides.
+    pub set_rests: Vec<SetRest>,
+    /// Static attributes of all set literals: of each in order of `Symbol`, no name twice.
+    pub names: Vec<Symbol>,
+    /// Parallel to `names`: where the name stands, from the beginning of its attribute path.
+    pub name_spans: Spans,
     /// `let` groups.
     pub lets: Vec<LetGroup>,
     /// Bodies; body 0 is the file itself and captures nothing, or one word: the scope set.
@@ -373,6 +432,43 @@ pub struct File {
 }
 
 impl File {
+    /// A program of nothing.
+    pub(crate) fn empty(file: FileId) -> File {
+        File {
+            file,
+            nodes: Vec::new(),
+            spans: Spans::default(),
+            extra: Vec::new(),
+            consts: Vec::new(),
+            text: Vec::new(),
+            sets: Vec::new(),
+            set_rests: Vec::new(),
+            names: Vec::new(),
+            name_spans: Spans::default(),
+            lets: Vec::new(),
+            bodies: Vec::new(),
+            lambdas: Vec::new(),
+            n_caches: 0,
+            warnings: Vec::new(),
+        }
+    }
+    /// Forgets the program, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.nodes.clear();
+        self.spans.clear();
+        self.extra.clear();
+        self.consts.clear();
+        self.text.clear();
+        self.sets.clear();
+        self.set_rests.clear();
+        self.names.clear();
+        self.name_spans.clear();
+        self.lets.clear();
+        self.bodies.clear();
+        self.lambdas.clear();
+        self.n_caches = 0;
+        self.warnings.clear();
+    }
     /// The node with this id.
     #[inline]
     pub fn node(&self, id: NodeId) -> Node {
@@ -381,12 +477,26 @@ impl File {
     /// Where the node stands.
     #[inline]
     pub fn span(&self, id: NodeId) -> Span {
-        self.spans[id.0 as usize]
+        self.spans.get(id.0 as usize)
     }
     /// The bytes of a literal.
     #[inline]
     pub fn text(&self, text: Text) -> &[u8] {
         &self.text[text.start as usize..(text.start + text.len) as usize]
+    }
+    /// The static attributes of a set literal.
+    #[inline]
+    pub fn names_of(&self, set: &SetLiteral) -> &[Symbol] {
+        &self.names[set.first as usize..(set.first + set.values.len) as usize]
+    }
+    /// Where the name of a static attribute stands; `index` counts within the literal.
+    pub fn name_span(&self, set: &SetLiteral, index: usize) -> Span {
+        self.name_spans.get(set.first as usize + index)
+    }
+    /// What a set literal has besides names and values.
+    #[inline]
+    pub fn rest_of(&self, set: &SetLiteral) -> Option<&SetRest> {
+        if set.rest == u32::MAX { None } else { self.set_rests.get(set.rest as usize) }
     }
     /// The words of a range.
     #[inline]
@@ -396,3 +506,4 @@ impl File {
 }
 
 const _: () = assert!(size_of::<Node>() <= 16);
+const _: () = assert!(size_of::<SetLiteral>() == 20);

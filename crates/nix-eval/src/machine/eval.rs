@@ -11,7 +11,7 @@ use super::{Machine, call::reuse_frame, profile::Begins, stack::Frame};
 use crate::{
     error::{self, Error},
     heap::Cells,
-    ir::{BodyId, LambdaId, Node, NodeId, Place, Range},
+    ir::{BodyId, LambdaId, Node, NodeId, Operand, Place, Range},
     source::Location,
     value::{
         FUNCTION, FUNCTION_KIND, LAMBDA, LIST, SEEN, TAG, Thunk, Value,
@@ -57,11 +57,14 @@ impl Machine {
     /// The value of a node in operand position: a value or a thunk, nothing is run.
     #[inline(always)]
     pub(crate) fn operand(&mut self, frame: Frame, id: NodeId) -> Value {
+        let id = match id.operand() {
+            Operand::Suspend(body) => return self.suspend(frame, body),
+            Operand::Const(c) => return frame.unit().constant(c),
+            Operand::Node(id) => id,
+        };
         match frame.unit().node(id) {
-            Node::Const(c) => frame.unit().constant(c),
             Node::Var(place) => frame.get(place),
             Node::Member { group, index } => frame.member(group, index),
-            Node::Suspend(body) => self.suspend(frame, body),
             node => self.rare_operand(frame, id, node),
         }
     }
@@ -69,6 +72,7 @@ impl Machine {
     #[inline(never)]
     fn rare_operand(&mut self, frame: Frame, id: NodeId, node: Node) -> Value {
         match node {
+            Node::Const(c) => frame.unit().constant(c),
             Node::Global(global) => self.globals[global.0 as usize].value,
             Node::Lambda(lambda) => self.lambda(frame, lambda, 0),
             Node::EmptyList => Value::EMPTY_LIST,
@@ -108,18 +112,18 @@ impl Machine {
     fn cheap(&mut self, frame: Frame, code: &Code) -> Option<Value> {
         let unit = frame.unit();
         let word = |i: u32| Place(unit.word(code.captures.start + i));
-        let small = |i: u32| {
-            let v = frame.get(word(i));
+        let small = |i: u8| {
+            let v = frame.get(word(i.into()));
             // A cell of a group may still be empty.
             if v == Value::HOLE { None } else { v.peek().as_small_int() }
         };
         match code.cheap {
             Cheap::No => None,
-            Cheap::Add(i, n) => Value::small_int(small(i)?.checked_add(n)?),
+            Cheap::Add(i, n) => Value::small_int(small(i)?.checked_add(n.into())?),
             Cheap::AddTwo(i, j) => Value::small_int(small(i)?.checked_add(small(j)?)?),
             Cheap::SubTwo(i, j) => Value::small_int(small(i)?.checked_sub(small(j)?)?),
-            Cheap::Select(node) => {
-                let Node::Select { base, name, cache } = unit.node(node) else { return None };
+            Cheap::Select => {
+                let Node::Select { base, name, cache } = unit.node(code.root) else { return None };
                 let base = match unit.node(base) {
                     Node::Var(place) => frame.get(word(place.index())),
                     Node::Member { group, index } => {
@@ -225,11 +229,6 @@ impl Machine {
                 }
                 Node::List(range) => done!(Ok::<Value, Error>(self.list(frame, range))),
                 Node::Set(set) => done!(self.set(frame, set)),
-                Node::Suspend(body) => {
-                    // Never in strict position, by the reader's promise; harmless all the same.
-                    let v = self.suspend(frame, body);
-                    done!(self.force(v))
-                }
                 Node::Let(set) => id = self.bind_let(frame, set),
                 Node::WithScope { slot, subject, body } => {
                     let v = self.operand(frame, subject);
@@ -465,8 +464,8 @@ impl Machine {
         let cells = self.stack.push(n)?;
         for i in 0..n {
             let node = NodeId(unit.word(args.start + i as u32));
-            let v = match unit.node(node) {
-                Node::Suspend(body) if i == 0 && global.eager && n >= arity => {
+            let v = match node.operand() {
+                Operand::Suspend(body) if i == 0 && global.eager && n >= arity => {
                     self.run_body(frame, body)?
                 }
                 _ => self.operand(frame, node),

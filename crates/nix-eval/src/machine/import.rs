@@ -76,17 +76,25 @@ impl Machine {
         self.stats.source_bytes += text.len() as u64;
         let began = std::time::Instant::now();
         let file = self.shared.sources.add(Source { origin, text: text.clone() });
-        let program = self.in_frame(Site::Read(file), |m| {
-            m.read_with(file, &text, base_dir, scope, |m, options| {
-                m.reader.read(&engine.symbols, file, &text, options)
+        let mut reader = std::mem::take(&mut self.reader);
+        let result = self.in_frame(Site::Read(file), |m| {
+            m.read_with(file, &text, base_dir, scope, |_, options| {
+                reader.read_here(&engine.symbols, file, &text, options).map(|_| ())
             })
-        })?;
-        for (span, message) in &program.warnings {
-            let (line, column) = self.shared.sources.line_column(file, span.start);
-            self.warn(format!("{message} (line {line}, column {column})").as_bytes());
-        }
-        let unit =
-            Unit::new(program, accessor, |file, constant| self.constant(file, constant, accessor));
+        });
+        let unit = result.map(|()| {
+            let program = reader.program();
+            for (span, message) in &program.warnings {
+                let (line, column) = self.shared.sources.line_column(file, span.start);
+                self.warn(format!("{message} (line {line}, column {column})").as_bytes());
+            }
+            Unit::new(program, accessor, |program, constant| {
+                self.constant(program, constant, accessor)
+            })
+        });
+        reader.trim();
+        self.reader = reader;
+        let unit = unit?;
         self.stats.read_nanos += began.elapsed().as_nanos() as u64;
         Ok(self.shared.keep_unit(unit))
     }

@@ -3,7 +3,7 @@
 use super::{Machine, stack::Frame};
 use crate::{
     error::{self, Error},
-    ir::{LetId, Node, NodeId, Place, Range, SetId},
+    ir::{LetId, Node, NodeId, Operand, Place, Range, SetId, SetLiteral, SetRest},
     source::Location,
     value::{Attrs, AttrsBuilder, Shape, Value, code::Unit},
 };
@@ -42,29 +42,33 @@ impl Machine {
             if known != 0 { Shape::at(known as usize) } else { self.literal_shape(unit, id) };
         let attrs = Attrs::alloc(&mut self.bump, &self.shared.heap, shape);
         let members = attrs.members();
-        if let Some(slot) = literal.group {
-            frame.set(slot, Value(members.address() as u64));
+        let rest = unit.file.rest_of(literal);
+        if let Some(rest) = rest {
+            if let Some(slot) = rest.group {
+                frame.set(slot, Value(members.address() as u64));
+            }
+            self.bind_sources(frame, unit, rest.sources);
         }
-        self.bind_sources(frame, unit, literal.sources);
         for i in 0..literal.values.len {
             let v = self.operand(frame, NodeId(unit.word(literal.values.start + i)));
             members.put(i as usize, v.0);
         }
-        if literal.overrides.is_none() && literal.dynamic.len == 0 {
-            return Ok(attrs.value());
+        match rest {
+            Some(rest) if rest.overrides.is_some() || rest.dynamic.len > 0 => {
+                self.finish_set(frame, literal, rest, attrs)
+            }
+            _ => Ok(attrs.value()),
         }
-        self.finish_set(frame, id, attrs)
     }
 
     #[cold]
     fn literal_shape(&mut self, unit: &Unit, id: SetId) -> Shape {
         let literal = &unit.file.sets[id.0 as usize];
-        let names: Vec<_> = literal.names.iter().map(|n| n.0).collect();
-        let file = unit.file.file;
-        let positions: Vec<Location> =
-            literal.names.iter().map(|&(_, span)| Location { file, span }).collect();
+        let names = unit.file.names_of(literal);
+        let place = |i| Location { file: unit.file.file, span: unit.file.name_span(literal, i) };
+        let positions: Vec<Location> = (0..names.len()).map(place).collect();
         let heap = &self.shared.heap;
-        let shape = Shape::new(&mut self.bump, heap, &names, &positions, true);
+        let shape = Shape::new(&mut self.bump, heap, names, &positions, true);
         unit.cache(literal.cache)
             .store(shape.address() as u64, std::sync::atomic::Ordering::Release);
         shape
@@ -72,37 +76,44 @@ impl Machine {
 
     /// `__overrides` and dynamic attributes of a set literal.
     #[inline(never)]
-    fn finish_set(&mut self, frame: Frame, id: SetId, attrs: Attrs) -> Result<Value, Error> {
+    fn finish_set(
+        &mut self,
+        frame: Frame,
+        literal: &SetLiteral,
+        rest: &SetRest,
+        attrs: Attrs,
+    ) -> Result<Value, Error> {
         let unit = frame.unit();
-        let literal = &unit.file.sets[id.0 as usize];
+        let names = unit.file.names_of(literal);
         let mut attrs = attrs;
-        if let Some(at) = literal.overrides {
+        if let Some(at) = rest.overrides {
             let v = self.force_attrs(attrs.slot(at as usize), "'__overrides'")?;
-            for (slot, (name, _)) in literal.names.iter().enumerate() {
-                if let Some(v) = v.get(*name) {
+            for (slot, &name) in names.iter().enumerate() {
+                if let Some(v) = v.get(name) {
                     // Siblings read the members of this very set.
                     attrs.members().put(slot, v.0);
                 }
             }
             // Attributes that are other names of siblings follow them; the reader only leaves those here
             // that come after what they name.
-            for (slot, (name, _)) in literal.names.iter().enumerate() {
-                let node = unit.node(NodeId(unit.word(literal.values.start + slot as u32)));
-                if let Node::Member { group, index } = node
-                    && Some(group) == literal.group.map(Place::local)
-                    && !v.has(*name)
+            for (slot, &name) in names.iter().enumerate() {
+                let value = NodeId(unit.word(literal.values.start + slot as u32));
+                if let Operand::Node(node) = value.operand()
+                    && let Node::Member { group, index } = unit.node(node)
+                    && Some(group) == rest.group.map(Place::local)
+                    && !v.has(name)
                 {
                     attrs.members().put(slot, frame.member(group, index).0);
                 }
             }
             attrs = self.update(attrs, v);
         }
-        if literal.dynamic.len == 0 {
+        if rest.dynamic.len == 0 {
             return Ok(attrs.value());
         }
-        let mut builder: AttrsBuilder = self.attrs_builder(literal.dynamic.len as usize / 3);
+        let mut builder: AttrsBuilder = self.attrs_builder(rest.dynamic.len as usize / 3);
         let mut names = rustc_hash::FxHashSet::default();
-        for triple in unit.words(literal.dynamic).chunks_exact(3) {
+        for triple in unit.words(rest.dynamic).chunks_exact(3) {
             let (node, operand) = (NodeId(triple[0]), NodeId(triple[1]));
             let name = self.eval(frame, node)?;
             if name == Value::NULL {

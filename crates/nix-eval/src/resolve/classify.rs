@@ -5,7 +5,7 @@
 //! without being compared), so it is the language's, not ours. Functions are the exception: C++ Nix suspends
 //! them, which only printing without evaluation shows; a bit in the function stands for it.
 
-use super::{Fail, Resolver, const_id, scope::Meaning};
+use super::{Fail, Resolver, scope::Meaning};
 use crate::{
     ir::{Node, NodeId},
     symbol::{Symbol, names},
@@ -35,7 +35,7 @@ impl Resolver<'_> {
         self.poll(id)?;
         let span = self.ast.span(id);
         match self.ast.node(id) {
-            Expr::Const(index) => Ok(self.add(Node::Const(const_id(index)), span)),
+            Expr::Const(index) => Ok(self.const_operand(index, span)),
             Expr::EmptyList => Ok(self.add(Node::EmptyList, span)),
             Expr::Lambda(lambda) => self.lambda(lambda, name, span),
             Expr::Name(variable) => {

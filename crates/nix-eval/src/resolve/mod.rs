@@ -17,7 +17,7 @@ mod set;
 mod tests;
 
 use crate::{
-    ir::{self, Body, BodyId, CacheId, File, Node, NodeId, Place, Range},
+    ir::{self, Body, BodyId, CacheId, Const, File, Node, NodeId, Place, Range},
     source::{FileId, Span},
     symbol::{Symbol, Symbols},
     syntax::{
@@ -78,16 +78,30 @@ pub(crate) struct Scratch {
     withs: Vec<u32>,
     words: Vec<u32>,
     args: Vec<(Symbol, Span)>,
-    /// Where programs are put together. What is handed out is copied, so that it takes no more memory than
-    /// it needs: it lives as long as its engine.
+    /// Where programs are put together. Whoever keeps one copies it, so that it takes no more memory than it
+    /// needs: it lives as long as its engine.
     out: Option<File>,
+}
+
+impl Scratch {
+    /// The program of the last text that was resolved without a mistake, until the next one is.
+    pub(crate) fn program(&mut self) -> &mut File {
+        self.out.get_or_insert_with(|| File::empty(FileId(0)))
+    }
+
+    /// Gives memory back that only large texts need.
+    pub(crate) fn trim(&mut self) {
+        if self.out.as_ref().is_some_and(|out| out.nodes.capacity() > MOST_KEPT) {
+            *self = Scratch::default();
+        }
+    }
 }
 
 /// Nodes of the largest text whose scratch is kept.
 const MOST_KEPT: usize = 1 << 16;
 
-/// Resolves a parsed text. The result's `consts` are only those made here; they are numbered after those of
-/// the parser's arena.
+/// Resolves a parsed text; the result is [`Scratch::program`]. Its `consts` are only those made here; they are
+/// numbered after those of the parser's arena.
 ///
 /// # Errors
 /// Unbound names, all of them up to a limit; nesting that is too deep; `poll` asking to stop.
@@ -98,8 +112,7 @@ pub(crate) fn resolve(
     ast: &Ast,
     options: &ReadOptions<'_>,
     scratch: &mut Scratch,
-) -> Result<File, Fail> {
-    let n = ast.nodes.len();
+) -> Result<(), Fail> {
     let Scratch {
         mut innermost,
         mut bindings,
@@ -111,9 +124,9 @@ pub(crate) fn resolve(
         mut args,
         out,
     } = std::mem::take(scratch);
-    let mut out = out.unwrap_or_else(|| empty(file));
+    let mut out = out.unwrap_or_else(|| File::empty(file));
     out.file = file;
-    clear(&mut out);
+    out.clear();
     innermost.clear();
     innermost.resize(ast.names.len(), 0);
     globals.clear();
@@ -146,81 +159,23 @@ pub(crate) fn resolve(
         undefined: Vec::new(),
     };
     resolver.file()?;
-    let mut out = resolver.out;
-    let program = if n <= MOST_KEPT {
-        let program = fitting(&mut out);
-        *scratch = Scratch {
-            innermost: resolver.innermost,
-            bindings: resolver.bindings,
-            cells: resolver.cells,
-            globals: resolver.globals,
-            bodies: resolver.bodies,
-            withs: resolver.withs,
-            words: resolver.words,
-            args: resolver.args,
-            out: Some(out),
-        };
-        program
-    } else {
-        out.nodes.shrink_to_fit();
-        out.spans.shrink_to_fit();
-        out.extra.shrink_to_fit();
-        out.bodies.shrink_to_fit();
-        out
+    *scratch = Scratch {
+        innermost: resolver.innermost,
+        bindings: resolver.bindings,
+        cells: resolver.cells,
+        globals: resolver.globals,
+        bodies: resolver.bodies,
+        withs: resolver.withs,
+        words: resolver.words,
+        args: resolver.args,
+        out: Some(resolver.out),
     };
-    finish(program, resolver.undefined)
+    finish(resolver.undefined)
 }
 
-fn empty(file: FileId) -> File {
-    File {
-        file,
-        nodes: Vec::new(),
-        spans: Vec::new(),
-        extra: Vec::new(),
-        consts: Vec::new(),
-        text: Vec::new(),
-        sets: Vec::new(),
-        lets: Vec::new(),
-        bodies: Vec::new(),
-        lambdas: Vec::new(),
-        n_caches: 0,
-        warnings: Vec::new(),
-    }
-}
-
-fn clear(file: &mut File) {
-    file.nodes.clear();
-    file.spans.clear();
-    file.extra.clear();
-    file.consts.clear();
-    file.sets.clear();
-    file.lets.clear();
-    file.bodies.clear();
-    file.lambdas.clear();
-    file.n_caches = 0;
-}
-
-/// A program in memory of just its size.
-fn fitting(file: &mut File) -> File {
-    File {
-        file: file.file,
-        nodes: file.nodes.clone(),
-        spans: file.spans.clone(),
-        extra: file.extra.clone(),
-        consts: file.consts.clone(),
-        text: Vec::new(),
-        sets: file.sets.drain(..).collect(),
-        lets: file.lets.clone(),
-        bodies: file.bodies.clone(),
-        lambdas: file.lambdas.drain(..).collect(),
-        n_caches: file.n_caches,
-        warnings: Vec::new(),
-    }
-}
-
-fn finish(out: File, mut undefined: Vec<SyntaxError>) -> Result<File, Fail> {
+fn finish(mut undefined: Vec<SyntaxError>) -> Result<(), Fail> {
     if undefined.is_empty() {
-        return Ok(out);
+        return Ok(());
     }
     undefined.sort_by_key(|error| error.span);
     let mut errors = undefined.into_iter();
@@ -244,6 +199,16 @@ impl Resolver<'_> {
         self.out.extra.extend((0..captures).map(|i| Place::captured(i).0));
         self.out.bodies[0] =
             Body { root, captures: Range { start, len: captures }, n_locals: file_body.n_locals };
+        let n_consts = self.ast.consts.len() + self.out.consts.len();
+        if self.out.nodes.len() > NodeId::MAX
+            || self.out.bodies.len().max(n_consts) > NodeId::MAX_INLINE
+        {
+            return Err(self.stop(
+                self.ast.root,
+                SyntaxErrorKind::TooDeep,
+                "the text is too large",
+            ));
+        }
         Ok(())
     }
 
@@ -299,11 +264,19 @@ impl Resolver<'_> {
 
     /// A body that only evaluates `id`, made into a thunk.
     fn suspend(&mut self, id: Id) -> Result<NodeId, Fail> {
-        let span = self.ast.span(id);
         let body = self.begin_body();
         let root = self.strict(id)?;
         self.end_body(body, root);
-        Ok(self.add(Node::Suspend(body), span))
+        Ok(NodeId::suspend(body))
+    }
+
+    /// A constant in operand position.
+    fn const_operand(&mut self, index: u32, span: Span) -> NodeId {
+        match self.ast.consts[index as usize] {
+            // Messages look for the literals that name a path.
+            Const::Path(_) => self.add(Node::Const(const_id(index)), span),
+            _ => NodeId::constant(const_id(index)),
+        }
     }
 
     #[cold]

@@ -2,7 +2,7 @@
 
 use super::{Fail, Resolver, classify::Unfilled, scope::Meaning};
 use crate::{
-    ir::{LetGroup, LetId, Node, NodeId, Place, Range, SetId, SetLiteral},
+    ir::{LetGroup, LetId, Node, NodeId, Place, Range, SetId, SetLiteral, SetRest},
     source::Span,
     symbol::{Symbol, names},
     syntax::ast::{Attr, Dynamic, Expr, Id, Set, Value},
@@ -40,6 +40,7 @@ impl Resolver<'_> {
         let (sources, source_words) = self.sources(set, cell, &mut n_slots)?;
         self.members(attrs, &sources, base, cell)?;
         let values = self.take_words(base);
+        let has_sources = !source_words.is_empty();
         let sources = self.source_words(source_words);
         let mut overrides = None;
         if set.recursive {
@@ -56,15 +57,19 @@ impl Resolver<'_> {
         let dynamic = self.take_words(base);
         self.unbind(bindings);
         self.free_slots(n_slots);
-        let literal = SetLiteral {
-            names: attrs.iter().map(|a| (ast.names.symbol(a.name), a.span)).collect(),
-            values,
-            group: group.map(|(slot, _)| slot),
-            sources,
-            overrides,
-            dynamic,
-            cache: self.new_cache(),
-        };
+        let mut rest = u32::MAX;
+        if set.recursive || has_sources || dynamic.len > 0 {
+            rest = self.out.set_rests.len() as u32;
+            let group = group.map(|(slot, _)| slot);
+            self.out.set_rests.push(SetRest { group, sources, overrides, dynamic });
+        }
+        // Sets inside this one have written their names already.
+        let first = self.out.names.len() as u32;
+        for attr in attrs {
+            self.out.names.push(ast.names.symbol(attr.name));
+            self.out.name_spans.push(attr.span);
+        }
+        let literal = SetLiteral { first, values, cache: self.new_cache(), rest };
         let id = SetId(self.out.sets.len() as u32);
         self.out.sets.push(literal);
         Ok(self.add(Node::Set(id), span))
@@ -191,7 +196,7 @@ impl Resolver<'_> {
         {
             let root = self.add(Node::Global(global), span);
             self.end_body(body, root);
-            return Ok(self.add(Node::Suspend(body), span));
+            return Ok(NodeId::suspend(body));
         }
         let subject = match source {
             Source::Variable(id) | Source::Builtins(id) => self.strict(id)?,
@@ -203,6 +208,6 @@ impl Resolver<'_> {
         let cache = self.new_cache();
         let root = self.add(Node::Select { base: subject, name, cache }, span);
         self.end_body(body, root);
-        Ok(self.add(Node::Suspend(body), span))
+        Ok(NodeId::suspend(body))
     }
 }

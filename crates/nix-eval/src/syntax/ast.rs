@@ -233,12 +233,16 @@ impl Ast {
         }
     }
 
-    /// Forgets a program, and keeps the memory unless it is much.
-    pub(crate) fn clear(&mut self) {
+    /// Gives the memory back if it is much.
+    pub(crate) fn trim(&mut self) {
         if self.nodes.capacity() > MOST_KEPT {
-            *self = Ast::new();
-            return;
+            let names = std::mem::replace(&mut self.names, Names::new());
+            *self = Ast { names, ..Ast::new() };
         }
+    }
+
+    /// Forgets a program, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
         self.nodes.clear();
         self.spans.clear();
         self.extra.clear();

@@ -85,17 +85,42 @@ impl Reader {
         text: &[u8],
         options: &ReadOptions<'_>,
     ) -> Result<ir::File, SyntaxError> {
-        self.parse(symbols, text, options, false)?;
-        let mut program =
-            resolve::resolve(symbols, file, text, &self.ast, options, &mut self.resolver)
-                .map_err(|fail| *fail)?;
-        // Constants of the text come first, then those that were made.
-        let ast = &mut self.ast;
-        ast.consts.append(&mut program.consts);
-        program.consts = ast.consts.as_slice().into();
-        program.text = ast.text.as_slice().into();
-        program.warnings = std::mem::take(&mut self.ast.warnings);
+        let program = self.read_here(symbols, file, text, options)?;
+        let program = program.clone();
+        self.trim();
         Ok(program)
+    }
+
+    /// As [`read`], for who copies what it wants to keep: the program is gone with the next text.
+    pub(crate) fn read_here(
+        &mut self,
+        symbols: &Symbols,
+        file: FileId,
+        text: &[u8],
+        options: &ReadOptions<'_>,
+    ) -> Result<&mut ir::File, SyntaxError> {
+        self.parse(symbols, text, options, false)?;
+        resolve::resolve(symbols, file, text, &self.ast, options, &mut self.resolver)
+            .map_err(|fail| *fail)?;
+        let ast = &mut self.ast;
+        let program = self.resolver.program();
+        // Constants of the text come first, then those that were made.
+        ast.consts.append(&mut program.consts);
+        std::mem::swap(&mut ast.consts, &mut program.consts);
+        std::mem::swap(&mut ast.text, &mut program.text);
+        std::mem::swap(&mut ast.warnings, &mut program.warnings);
+        Ok(program)
+    }
+
+    /// The program of the last [`Reader::read_here`] that succeeded.
+    pub(crate) fn program(&mut self) -> &mut ir::File {
+        self.resolver.program()
+    }
+
+    /// Gives memory back that only large texts need.
+    pub(crate) fn trim(&mut self) {
+        self.ast.trim();
+        self.resolver.trim();
     }
 
     fn parse(

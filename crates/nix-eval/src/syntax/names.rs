@@ -9,13 +9,61 @@ use crate::symbol::{Symbol, Symbols};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub(crate) struct Name(pub(crate) u32);
 
+/// A name as numbers that are equal if and only if the names are, but for longer ones, whose texts have to be
+/// compared as well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Key {
+    /// The first eight bytes, or those there are, and zeros.
+    first: u64,
+    /// The last eight bytes of a name of eight or more, else 0.
+    last: u64,
+    len: u32,
+}
+
+/// Longest name that its [`Key`] spells.
+const KEY_BYTES: u32 = 16;
+
+impl Key {
+    /// Of `text[start..end]`.
+    #[inline]
+    fn at(text: &[u8], start: usize, end: usize) -> Key {
+        let word = |at: usize| {
+            let bytes = text[at..].first_chunk();
+            bytes.map(|&bytes| u64::from_le_bytes(bytes))
+        };
+        let len = end - start;
+        let (first, last) = match word(start) {
+            Some(first) if len >= 8 => (first, word(end - 8).unwrap_or(0)),
+            // A shift by eight bytes would be none.
+            Some(_) if len == 0 => (0, 0),
+            Some(first) => (first & u64::MAX >> (64 - 8 * len), 0),
+            None => {
+                let mut bytes = [0; 8];
+                bytes[..len].copy_from_slice(&text[start..end]);
+                (u64::from_le_bytes(bytes), 0)
+            }
+        };
+        Key { first, last, len: len as u32 }
+    }
+
+    /// A hash under the table's seed, which nobody can prepare names for.
+    #[inline]
+    fn hash(self, seed: u64) -> u64 {
+        let a = self.first ^ seed;
+        let b = self.last ^ seed.rotate_left(32) ^ (self.len as u64) << 56;
+        let product = a as u128 * b as u128;
+        product as u64 ^ (product >> 64) as u64
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
-    hash: u64,
+    key: Key,
     symbol: Symbol,
-    /// Where the text has it, or an empty range: then the symbol table is asked.
+    /// Where the text has it; for names that are not in the text as they are, `u32::MAX`: then the symbol
+    /// table is asked.
     start: u32,
-    end: u32,
+    hash: u32,
 }
 
 /// Places of a new table.
@@ -23,27 +71,24 @@ const SMALL: usize = 128;
 /// Places of the largest table that is used again; clearing it costs as much as a small file.
 const MOST_KEPT: usize = 512;
 
-/// A name that was met in an earlier file, with its bytes at hand.
+/// A name that was met in an earlier file, if its [`Key`] spells it.
 #[derive(Clone, Copy)]
 struct Recent {
-    bytes: [u8; RECENT_BYTES],
-    len: u8,
+    key: Key,
     symbol: Symbol,
 }
 
-/// Longest name that is remembered.
-const RECENT_BYTES: usize = 23;
 /// Names that are remembered, by hash.
 const N_RECENT: usize = 8192;
 
 /// The names of one file.
 pub(crate) struct Names {
     entries: Vec<Entry>,
-    /// Open addressing, at most half full: high half of the hash, number + 1; 0 is empty.
+    /// Open addressing, at most half full, by the low half of the hash: that half, and number + 1; 0 is empty.
     table: Vec<u64>,
     /// Names of earlier files; empty while there are none. Most names of a file are names of many.
     recent: Vec<Recent>,
-    /// Which symbol table `recent` belongs to.
+    /// Which symbol table `recent` belongs to; the seed of the hashes.
     owner: u64,
 }
 
@@ -54,29 +99,22 @@ impl std::fmt::Debug for Names {
 }
 
 impl Names {
+    /// No names, and no memory: [`Names::clear`] comes before the first name.
     pub(crate) fn new() -> Names {
-        Names {
-            entries: Vec::with_capacity(64),
-            table: vec![0; SMALL],
-            recent: Vec::new(),
-            owner: 0,
-        }
+        Names { entries: Vec::new(), table: Vec::new(), recent: Vec::new(), owner: 0 }
     }
 
     /// Forgets all names, and keeps the memory unless it is much.
     pub(crate) fn clear(&mut self) {
         if self.recent.is_empty() && !self.entries.is_empty() {
-            self.recent = vec![
-                Recent { bytes: [0; RECENT_BYTES], len: u8::MAX, symbol: Symbol(0) };
-                N_RECENT
-            ];
-        }
-        if self.table.len() > MOST_KEPT {
-            let recent = std::mem::take(&mut self.recent);
-            *self = Names { recent, owner: self.owner, ..Names::new() };
-            return;
+            let none = Key { first: 0, last: 0, len: u32::MAX };
+            self.recent = vec![Recent { key: none, symbol: Symbol(0) }; N_RECENT];
         }
         self.entries.clear();
+        if self.table.is_empty() || self.table.len() > MOST_KEPT {
+            self.table = vec![0; SMALL];
+            return;
+        }
         self.table.fill(0);
     }
 
@@ -99,46 +137,37 @@ impl Names {
         end: u32,
     ) -> Name {
         let bytes = &text[start as usize..end as usize];
-        let hash = symbols.hash(bytes);
-        let mask = self.table.len() - 1;
-        let tag = hash >> 32;
-        let mut at = hash as usize & mask;
-        loop {
-            let slot = self.table[at];
-            if slot == 0 {
-                return self.insert(symbols, bytes, hash, at, start, end);
-            }
-            if slot >> 32 == tag {
-                let number = slot as u32 - 1;
-                let entry = &self.entries[number as usize];
-                let known = if entry.start == entry.end {
-                    symbols.name(entry.symbol)
-                } else {
-                    &text[entry.start as usize..entry.end as usize]
-                };
-                if same(known, bytes) {
-                    return Name(number);
-                }
-            }
-            at = (at + 1) & mask;
+        let key = Key::at(text, start as usize, end as usize);
+        match self.find(symbols, text, key, bytes) {
+            Ok(name) => name,
+            Err((hash, at)) => self.insert(symbols, bytes, key, hash, at, start),
         }
     }
 
     /// The number of a name that does not stand in the text as it is.
     pub(crate) fn intern_bytes(&mut self, symbols: &Symbols, text: &[u8], bytes: &[u8]) -> Name {
-        match self.find(symbols, text, bytes) {
+        let key = Key::at(bytes, 0, bytes.len());
+        match self.find(symbols, text, key, bytes) {
             Ok(name) => name,
-            Err((hash, at)) => self.insert(symbols, bytes, hash, at, 0, 0),
+            Err((hash, at)) => self.insert(symbols, bytes, key, hash, at, u32::MAX),
         }
     }
 
     /// The number of a name, if the file has it.
     pub(crate) fn lookup(&self, symbols: &Symbols, text: &[u8], bytes: &[u8]) -> Option<Name> {
-        self.find(symbols, text, bytes).ok()
+        self.find(symbols, text, Key::at(bytes, 0, bytes.len()), bytes).ok()
     }
 
-    fn find(&self, symbols: &Symbols, text: &[u8], bytes: &[u8]) -> Result<Name, (u64, usize)> {
-        let hash = symbols.hash(bytes);
+    /// The number of a name, or its hash and where it belongs in the table.
+    #[inline(always)]
+    fn find(
+        &self,
+        symbols: &Symbols,
+        text: &[u8],
+        key: Key,
+        bytes: &[u8],
+    ) -> Result<Name, (u32, usize)> {
+        let hash = key.hash(symbols.id()) as u32;
         let mask = self.table.len() - 1;
         let mut at = hash as usize & mask;
         loop {
@@ -146,15 +175,11 @@ impl Names {
             if slot == 0 {
                 return Err((hash, at));
             }
-            if slot >> 32 == hash >> 32 {
+            if (slot >> 32) as u32 == hash {
                 let number = slot as u32 - 1;
                 let entry = &self.entries[number as usize];
-                let known = if entry.start == entry.end {
-                    symbols.name(entry.symbol)
-                } else {
-                    &text[entry.start as usize..entry.end as usize]
-                };
-                if same(known, bytes) {
+                if entry.key == key && (key.len <= KEY_BYTES || entry.bytes(symbols, text) == bytes)
+                {
                     return Ok(Name(number));
                 }
             }
@@ -167,38 +192,35 @@ impl Names {
         &mut self,
         symbols: &Symbols,
         bytes: &[u8],
-        hash: u64,
+        key: Key,
+        hash: u32,
         at: usize,
         start: u32,
-        end: u32,
     ) -> Name {
         let number = self.entries.len() as u32;
-        let symbol = self.symbol_of(symbols, bytes, hash);
-        self.entries.push(Entry { hash, symbol, start, end });
-        self.table[at] = (hash >> 32) << 32 | (number as u64 + 1);
+        let symbol = self.symbol_of(symbols, bytes, key, hash);
+        self.entries.push(Entry { key, symbol, start, hash });
+        self.table[at] = (hash as u64) << 32 | (number as u64 + 1);
         if self.entries.len() * 2 > self.table.len() {
             self.grow();
         }
         Name(number)
     }
 
-    fn symbol_of(&mut self, symbols: &Symbols, bytes: &[u8], hash: u64) -> Symbol {
+    #[inline]
+    fn symbol_of(&mut self, symbols: &Symbols, bytes: &[u8], key: Key, hash: u32) -> Symbol {
         if self.owner != symbols.id() {
             self.owner = symbols.id();
             self.recent = Vec::new();
         }
-        if self.recent.is_empty() || bytes.len() > RECENT_BYTES {
-            return symbols.intern_hashed(bytes, hash);
+        if self.recent.is_empty() || key.len > KEY_BYTES {
+            return symbols.intern(bytes);
         }
-        let recent = &mut self.recent[(hash >> 16) as usize % N_RECENT];
-        if recent.len as usize == bytes.len() && same(&recent.bytes[..bytes.len()], bytes) {
-            return recent.symbol;
+        let recent = &mut self.recent[(hash >> 8) as usize % N_RECENT];
+        if recent.key != key {
+            *recent = Recent { key, symbol: symbols.intern(bytes) };
         }
-        let symbol = symbols.intern_hashed(bytes, hash);
-        recent.bytes[..bytes.len()].copy_from_slice(bytes);
-        recent.len = bytes.len() as u8;
-        recent.symbol = symbol;
-        symbol
+        recent.symbol
     }
 
     fn grow(&mut self) {
@@ -210,30 +232,17 @@ impl Names {
             while self.table[at] != 0 {
                 at = (at + 1) & mask;
             }
-            self.table[at] = (entry.hash >> 32) << 32 | (number as u64 + 1);
+            self.table[at] = (entry.hash as u64) << 32 | (number as u64 + 1);
         }
     }
 }
 
-/// Equality of short texts, without a call.
-#[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
-    let n = a.len();
-    if n != b.len() {
-        return false;
-    }
-    if n >= 8 {
-        let word = |bytes: &[u8], at: usize| -> u64 {
-            u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
-        };
-        let mut at = 0;
-        while at + 8 < n {
-            if word(a, at) != word(b, at) {
-                return false;
-            }
-            at += 8;
+impl Entry {
+    fn bytes<'a>(&self, symbols: &'a Symbols, text: &'a [u8]) -> &'a [u8] {
+        if self.start == u32::MAX {
+            return symbols.name(self.symbol);
         }
-        return word(a, n - 8) == word(b, n - 8);
+        let start = self.start as usize;
+        &text[start..start + self.key.len as usize]
     }
-    a.iter().zip(b).all(|(a, b)| a == b)
 }

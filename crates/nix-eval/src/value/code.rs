@@ -17,9 +17,10 @@ use crate::{
     symbol::Symbol,
 };
 
-/// One loaded file.
+/// One loaded file. Everything is as large as it needs to be: units stay as long as the evaluator.
 #[derive(Debug)]
 pub(crate) struct Unit {
+    /// The program, without what the other fields hold in the machine's form: constants and bodies.
     pub(crate) file: ir::File,
     pub(crate) consts: Box<[Value]>,
     pub(crate) bodies: Box<[Code]>,
@@ -40,19 +41,22 @@ pub(crate) struct Code {
     pub(crate) cheap: Cheap,
 }
 
-/// Bodies that may be computed instead of suspended when their operands are at hand.
+const _: () = assert!(size_of::<Code>() == 32);
+
+/// Bodies that may be computed instead of suspended when their operands are at hand. There is one for each
+/// body, so only what fits into a word counts: the first 256 captures, constants of 32 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cheap {
     /// Always suspend.
     No,
     /// `captured + constant`: capture number and constant.
-    Add(u32, i64),
+    Add(u8, i32),
     /// `left + right`, both captured.
-    AddTwo(u32, u32),
+    AddTwo(u8, u8),
     /// `left - right`, both captured.
-    SubTwo(u32, u32),
-    /// `captured.name`: the selection's node.
-    Select(NodeId),
+    SubTwo(u8, u8),
+    /// `captured.name`: the root.
+    Select,
 }
 
 /// A function of a file: what a lambda value points at.
@@ -111,11 +115,11 @@ impl Units {
             if unit.accessor != path.accessor || !unit.consts.iter().any(is_path) {
                 continue;
             }
-            for (node, &span) in unit.file.nodes.iter().zip(&unit.file.spans) {
+            for (number, node) in unit.file.nodes.iter().enumerate() {
                 if let Node::Const(id) = node
                     && is_path(&unit.consts[id.0 as usize])
                 {
-                    found.push(Location { file: unit.file.file, span });
+                    found.push(unit.location(NodeId(number as u32)));
                 }
             }
         }
@@ -133,16 +137,28 @@ impl Drop for Units {
 }
 
 impl Unit {
-    /// Prepares a file. `constant` makes the heap value of a literal.
+    /// Prepares a program: copies what the machine needs of it. `constant` makes the heap value of a literal.
     pub(crate) fn new(
-        mut file: ir::File,
+        program: &mut ir::File,
         accessor: AccessorId,
         mut constant: impl FnMut(&ir::File, ir::Const) -> Value,
     ) -> Box<Unit> {
-        let consts: Box<[Value]> = file.consts.iter().map(|&c| constant(&file, c)).collect();
-        // The values have their own copy.
-        file.text = Vec::new();
-        let caches = (0..file.n_caches).map(|_| AtomicU64::new(0)).collect();
+        let consts = program.consts.iter().map(|&c| constant(program, c)).collect();
+        let caches = (0..program.n_caches).map(|_| AtomicU64::new(0)).collect();
+        let file = ir::File {
+            file: program.file,
+            nodes: program.nodes.clone(),
+            spans: program.spans.clone(),
+            extra: program.extra.clone(),
+            sets: program.sets.clone(),
+            set_rests: program.set_rests.clone(),
+            names: program.names.clone(),
+            name_spans: program.name_spans.clone(),
+            lets: program.lets.clone(),
+            lambdas: program.lambdas.drain(..).collect(),
+            n_caches: program.n_caches,
+            ..ir::File::empty(program.file)
+        };
         let mut unit = Box::new(Unit {
             file,
             consts,
@@ -152,39 +168,30 @@ impl Unit {
             accessor,
         });
         let address: *const Unit = &raw const *unit;
-        unit.bodies = unit
-            .file
-            .bodies
-            .iter()
-            .map(|body| Code {
+        let code = |body: &ir::Body| Code {
+            unit: address,
+            root: body.root,
+            n_locals: body.n_locals,
+            captures: body.captures,
+            cheap: Cheap::of(program, body),
+        };
+        unit.bodies = program.bodies.iter().map(code).collect();
+        let lambda_code = |(index, lambda): (usize, &ir::Lambda)| {
+            let body = &program.bodies[lambda.body.0 as usize];
+            LambdaCode {
                 unit: address,
                 root: body.root,
                 n_locals: body.n_locals,
+                arity: match &lambda.params {
+                    Params::Simple(names) => names.len() as u32,
+                    Params::Formals(_) => 1,
+                },
+                has_formals: matches!(lambda.params, Params::Formals(_)),
                 captures: body.captures,
-                cheap: Cheap::of(&unit.file, body),
-            })
-            .collect();
-        unit.lambdas = unit
-            .file
-            .lambdas
-            .iter()
-            .enumerate()
-            .map(|(index, lambda)| {
-                let body = &unit.file.bodies[lambda.body.0 as usize];
-                LambdaCode {
-                    unit: address,
-                    root: body.root,
-                    n_locals: body.n_locals,
-                    arity: match &lambda.params {
-                        Params::Simple(names) => names.len() as u32,
-                        Params::Formals(_) => 1,
-                    },
-                    has_formals: matches!(lambda.params, Params::Formals(_)),
-                    captures: body.captures,
-                    index: index as u32,
-                }
-            })
-            .collect();
+                index: index as u32,
+            }
+        };
+        unit.lambdas = unit.file.lambdas.iter().enumerate().map(lambda_code).collect();
         unit
     }
 
@@ -304,12 +311,12 @@ impl LambdaCode {
 impl Cheap {
     fn of(file: &ir::File, body: &ir::Body) -> Cheap {
         let captured = |id: NodeId| match file.node(id) {
-            Node::Var(place) if place.is_captured() => Some(place.index()),
+            Node::Var(place) if place.is_captured() => u8::try_from(place.index()).ok(),
             _ => None,
         };
         let constant = |id: NodeId| match file.node(id) {
             Node::Const(c) => match file.consts[c.0 as usize] {
-                ir::Const::Int(n) if n.unsigned_abs() < 1 << 40 => Some(n),
+                ir::Const::Int(n) if n > i64::from(i32::MIN) => i32::try_from(n).ok(),
                 _ => None,
             },
             _ => None,
@@ -333,7 +340,7 @@ impl Cheap {
             },
             Node::Select { base, .. } => match file.node(base) {
                 Node::Var(place) | Node::Member { group: place, .. } if place.is_captured() => {
-                    Cheap::Select(body.root)
+                    Cheap::Select
                 }
                 _ => Cheap::No,
             },

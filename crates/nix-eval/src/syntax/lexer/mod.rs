@@ -11,7 +11,8 @@ mod class;
 mod number;
 mod path;
 
-pub(super) use class::{DIGIT, IDENT, PATH, SPACE, STRING, is};
+use class::Ident;
+pub(super) use class::{DIGIT, IDENT, PATH, Plain, SPACE, is, run_of};
 pub(super) use number::{NumberError, number};
 
 use crate::source::Span;
@@ -240,8 +241,7 @@ impl<'a> Lexer<'a> {
     /// A token that begins with a letter or `_`.
     #[inline]
     fn word(&mut self, start: usize) -> (Kind, usize) {
-        let rest = &self.text[start..];
-        let end = start + rest.iter().position(|&b| !is(b, IDENT)).unwrap_or(rest.len());
+        let end = start + run_of::<Ident>(&self.text[start..]);
         match self.byte(end) {
             b'.' | b'/' | b':' | b'+' => {
                 if let Some(token) = self.path_or_uri(start, end) {

@@ -2,7 +2,7 @@
 
 use super::{
     Kind, Lexer, PATH,
-    class::{URI, is},
+    class::{InPath, URI, is, run_of},
 };
 
 /// A maximal run of path bytes.
@@ -10,8 +10,8 @@ use super::{
 pub(super) struct Run {
     start: usize,
     end: usize,
-    /// One past the last `_` in it; 0 if there is none.
-    after_underscore: usize,
+    /// One past the last `_` in it, 0 if there is none; found when somebody asks.
+    after_underscore: Option<usize>,
 }
 
 impl Lexer<'_> {
@@ -21,12 +21,17 @@ impl Lexer<'_> {
             return self.run;
         }
         let rest = &self.text[at.min(self.text.len())..];
-        let len = rest.iter().position(|&b| !is(b, PATH)).unwrap_or(rest.len());
-        let end = at + len;
-        let after_underscore =
-            rest[..len].iter().rposition(|&b| b == b'_').map_or(0, |last| at + last + 1);
-        self.run = Run { start: at, end, after_underscore };
+        self.run = Run { start: at, end: at + run_of::<InPath>(rest), after_underscore: None };
         self.run
+    }
+
+    /// One past the last `_` of the run that was just measured; 0 if there is none.
+    fn after_underscore(&mut self) -> usize {
+        let Run { start, end, .. } = self.run;
+        *self.run.after_underscore.get_or_insert_with(|| {
+            let last = self.text[start..end].iter().rposition(|&b| b == b'_');
+            last.map_or(0, |last| start + last + 1)
+        })
     }
 
     /// Whether `/` and a path byte, or `/${`, stand at `at`.
@@ -66,7 +71,7 @@ impl Lexer<'_> {
         }
         if self.byte(run.end) == b':' {
             if !is(self.byte(run.end + 1), URI)
-                || run.after_underscore > start
+                || self.after_underscore() > start
                 || self.byte(start) == b'_'
             {
                 return None;

@@ -9,7 +9,7 @@ use crate::{
     syntax::{
         Lint, SyntaxError, SyntaxErrorKind,
         ast::{Expr, Id, Part},
-        lexer::{STRING, is},
+        lexer::{Plain, run_of},
     },
 };
 
@@ -97,7 +97,7 @@ impl<'a> Parser<'a> {
         loop {
             let begin = at;
             let rest = &self.text[at..];
-            at += rest.iter().position(|&b| is(b, STRING)).unwrap_or(rest.len());
+            at += run_of::<Plain>(rest);
             let text: &'a [u8] = self.text;
             let plain = &text[begin..at];
             if self.scratch.text.len() == base && self.lexer.byte(at) == b'"' {
