@@ -2,8 +2,9 @@
 //!
 //! Each row runs our executable and its peer (those of Debian's `nix-bin`) in turn, so that both see the same machine,
 //! and prints the middle of the runs: wall and processor time in milliseconds, peak memory in MiB, page faults in
-//! thousands, and of one more run the MiB that its evaluator allocated, by its own account; then how many times as much
-//! the peer needs. A row without a peer is a budget of our own. Small rows are mostly the start of a process, which is
+//! thousands, and of one more run the MiB that its evaluator allocated, by its own account; then how many times as much wall time, processor time and memory
+//! the peer needs. Rows `…, one core` are ours with `--eval-cores 1`, beside the same runs of the peer, which has no other
+//! way. A row without a peer is a budget of our own. Small rows are mostly the start of a process, which is
 //! part of what users wait for; nothing is subtracted, not in the rows of the parsers either.
 //!
 //! Words choose rows: `cargo bench -p benches -- parse`. `MINI_NIX_NIXPKGS` names the folder of a whole nixpkgs (18.03, see `docs/testing.md`) for the rows of real size.
@@ -24,6 +25,9 @@ use measure::{Cost, middle};
 const N_RUNS: usize = 11;
 /// Runs of each side, where it is long.
 const N_LONG_RUNS: usize = 3;
+
+/// How the names of rows end that are ours with one core.
+const ONE_CORE: &str = ", one core";
 
 /// Expressions that both sides evaluate.
 const EXPRESSIONS: &[(&str, &str)] = &[
@@ -74,11 +78,11 @@ fn run() -> Result<(), String> {
     let ours = executable()?;
     let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
     println!(
-        "{:<30} {:>32}   {:>32}   {:>17}",
+        "{:<33} {:>32}   {:>32}   {:>19}",
         "",
         "ours: wall cpu peak faults heap",
         "peer: wall cpu peak faults heap",
-        "ratio: cpu memory"
+        "ratio: wall cpu mem"
     );
     let silent = |command: &mut Command| {
         command.env("NIX_STATE_DIR", dir.path().join("state")).env("NIX_REMOTE", "dummy://");
@@ -86,16 +90,29 @@ fn run() -> Result<(), String> {
     // Words after `--` choose rows by parts of their names.
     let words: Vec<String> = std::env::args().skip(1).filter(|w| !w.starts_with('-')).collect();
     let wanted = |name: &str| words.is_empty() || words.iter().any(|w| name.contains(&**w));
+    let compare = |names: &[&str], program: &str, words: &[&str], n_runs: usize| {
+        let mut peer = Command::new(format!("nix-{program}"));
+        silent(peer.args(words));
+        let names = names.iter().filter(|name| wanted(name));
+        let mut own: Vec<(&str, Command)> = names
+            .map(|&name| {
+                let mut own = Command::new(&ours);
+                own.arg(program).arg("--no-eval-cache");
+                if name.ends_with(ONE_CORE) {
+                    own.args(["--eval-cores", "1"]);
+                }
+                silent(own.args(words));
+                (name, own)
+            })
+            .collect();
+        rows(&mut own, Some(&mut peer), n_runs)
+    };
     let pair = |name: &str, program: &str, words: &[&str], n_runs: usize| {
-        if !wanted(name) {
-            return Ok(None);
-        }
-        let (mut own, mut peer) = (Command::new(&ours), Command::new(format!("nix-{program}")));
-        own.arg(program).arg("--no-eval-cache");
-        for command in [&mut own, &mut peer] {
-            silent(command.args(words));
-        }
-        row(name, &mut own, Some(&mut peer), n_runs).map(Some)
+        Ok::<_, String>(compare(&[name], program, words, n_runs)?.pop())
+    };
+    // With all cores, and with one.
+    let both = |name: &str, program: &str, words: &[&str], n_runs: usize| {
+        compare(&[name, &format!("{name}{ONE_CORE}")], program, words, n_runs).map(drop)
     };
     for (name, expression) in EXPRESSIONS {
         pair(name, "instantiate", &["--eval", "-E", expression], N_RUNS)?;
@@ -114,7 +131,7 @@ fn run() -> Result<(), String> {
         let Some((own, peer)) = costs else { return Ok(()) };
         let speed = |cost: Cost| corpus.size_bytes as f64 / 1e3 / cost.cpu;
         let peer = peer.map_or(f64::NAN, speed);
-        println!("{:<30} {:>25.0} MB/s   {peer:>27.0} MB/s", "", speed(own));
+        println!("{:<33} {:>25.0} MB/s   {peer:>27.0} MB/s", "", speed(own));
         Ok::<(), String>(())
     };
     parse("parse nixlib", &Corpus::committed(dir.path().join("nixlib"))?, N_RUNS)?;
@@ -132,7 +149,7 @@ fn run() -> Result<(), String> {
         for (name, attr) in [("hello", "hello.drvPath"), ("firefox", "firefox.drvPath")] {
             let owned = of(tree, attr);
             let borrowed: Vec<&str> = owned.iter().map(String::as_str).collect();
-            pair(name, "instantiate", &borrowed, N_RUNS)?;
+            both(name, "instantiate", &borrowed, N_RUNS)?;
         }
         let paths: Vec<String> =
             PACKAGES.split_whitespace().map(|attr| format!("pkgs.{attr}.drvPath")).collect();
@@ -141,18 +158,18 @@ fn run() -> Result<(), String> {
             paths.join(" ")
         );
         let strict = ["--readonly-mode", "--eval", "--strict", "-E", &thirty];
-        pair("thirty packages", "instantiate", &strict, N_LONG_RUNS)?;
+        both("thirty packages", "instantiate", &strict, N_LONG_RUNS)?;
         let mut owned = of(&format!("{tree}/nixos"), "system.drvPath");
         owned.extend(["--arg", "configuration", CONFIGURATION].map(str::to_owned));
         let borrowed: Vec<&str> = owned.iter().map(String::as_str).collect();
-        pair("a NixOS system", "instantiate", &borrowed, N_LONG_RUNS)?;
+        both("a NixOS system", "instantiate", &borrowed, N_LONG_RUNS)?;
         let all = ["-f", tree, "-qaP", "--drv-path", "--arg", "overlays", "[ ]"];
         let all: Vec<&str> = all
             .into_iter()
             .chain(["--arg", "config", "{ allowUnfree = true; }"])
             .chain(system)
             .collect();
-        pair("all of nixpkgs", "env", &all, N_LONG_RUNS)?;
+        both("all of nixpkgs", "env", &all, N_LONG_RUNS)?;
     }
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nixlib/examples/image.nix");
     let mut build = Command::new(&ours);
@@ -163,9 +180,11 @@ fn run() -> Result<(), String> {
         for _ in 0..2 {
             measure::run(&mut build)?;
         }
-        row("same image again, nothing changed", &mut build, None, N_RUNS)?;
+        let mut same = [("same image again, nothing changed", build)];
+        rows(&mut same, None, N_RUNS)?;
+        let [(_, mut build)] = same;
         build.arg("--no-eval-cache");
-        row("same image, evaluated", &mut build, None, N_RUNS)?;
+        rows(&mut [("same image, evaluated", build)], None, N_RUNS)?;
     }
     Ok(())
 }
@@ -178,37 +197,43 @@ fn executable() -> Result<PathBuf, String> {
     Ok(folder.join("mini-nix"))
 }
 
-/// Measures and prints a row; gives the middle of each side.
-fn row(
-    name: &str,
-    ours: &mut Command,
+/// Measures commands of ours beside one of the peer, all in turn, and prints a row for each; gives the middle of each
+/// and of the peer.
+fn rows(
+    ours: &mut [(&str, Command)],
     mut peer: Option<&mut Command>,
     n_runs: usize,
-) -> Result<(Cost, Option<Cost>), String> {
-    let (mut own_costs, mut peer_costs) = (Vec::new(), Vec::new());
+) -> Result<Vec<(Cost, Option<Cost>)>, String> {
+    if ours.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (mut own_costs, mut peer_costs) = (vec![Vec::new(); ours.len()], Vec::new());
     for _ in 0..n_runs {
-        own_costs.push(measure::run(ours)?);
+        for ((_, own), costs) in ours.iter_mut().zip(&mut own_costs) {
+            costs.push(measure::run(own)?);
+        }
         if let Some(peer) = &mut peer {
             peer_costs.push(measure::run(peer)?);
         }
     }
+    let peer = match peer {
+        Some(peer) => Some((middle(&peer_costs), measure::heap(peer)?)),
+        None => None,
+    };
     let shown = |cost: Cost, heap: f64| {
         let Cost { wall, cpu, peak, faults } = cost;
         format!("{wall:>8.1} {cpu:>8.1} {peak:>5.0} {faults:>4.0} {heap:>5.0}")
     };
-    let own_heap = measure::heap(ours)?;
-    let own = middle(&own_costs);
-    if peer_costs.is_empty() {
-        println!("{name:<30} {}", shown(own, own_heap));
-        return Ok((own, None));
+    let mut middles = Vec::new();
+    for ((name, own), costs) in ours.iter_mut().zip(&own_costs) {
+        let (heap, own) = (measure::heap(own)?, middle(costs));
+        let beside = peer.map_or(String::new(), |(peer, heap)| {
+            let ratios = (peer.wall / own.wall, peer.cpu / own.cpu, peer.peak / own.peak);
+            let (wall, cpu, memory) = ratios;
+            format!("   {}   {wall:>5.1}x {cpu:>4.1}x {memory:>5.1}x", shown(peer, heap))
+        });
+        println!("{name:<33} {}{beside}", shown(own, heap));
+        middles.push((own, peer.map(|(peer, _)| peer)));
     }
-    let peer_heap = peer.map_or(Ok(f64::NAN), measure::heap)?;
-    let peer = middle(&peer_costs);
-    let (cpu, memory) = (peer.cpu / own.cpu, peer.peak / own.peak);
-    println!(
-        "{name:<30} {}   {}   {cpu:>8.1}x {memory:>6.1}x",
-        shown(own, own_heap),
-        shown(peer, peer_heap)
-    );
-    Ok((own, Some(peer)))
+    Ok(middles)
 }
