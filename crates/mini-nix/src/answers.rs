@@ -11,9 +11,9 @@ use clap::ArgMatches;
 use nix_eval::{
     SearchPathEntry,
     answers::{Answer, Answers, Key},
-    host::{Host, HostCx, Input, NixPath, Recording},
+    host::{Host, HostCx, Input, NixPath, Recording, Said},
 };
-use nix_formats::store_path::StorePath;
+use nix_formats::store_path::{StoreDir, StorePath};
 use nix_store::{Store, host::StoreHost};
 
 use crate::{derivations::Found, open::Session, settings::Settings};
@@ -47,9 +47,23 @@ impl Call {
         let host = self.host.inner();
         let answer = self.answers.find(&self.key, host)?;
         let read = read(&answer.text)?;
-        answer.said.iter().for_each(|said| host.trace(&said.event()));
+        for said in &answer.said {
+            match (said.event(), said) {
+                (Some(event), _) => host.trace(&event),
+                (None, Said::Other(text)) => print_remark(&String::from_utf8_lossy(text)),
+                (None, _) => {}
+            }
+        }
         self.hit.set(true);
         Some(read)
+    }
+
+    /// The answer counts while the store has what was written for it, as far as `which` says.
+    fn need(&self, which: impl Fn(&StorePath) -> bool) {
+        let host = self.host.inner();
+        for path in host.written().iter().filter(|path| which(path)) {
+            self.host.note_input(Input::Object(host.store_dir().display(path), true));
+        }
     }
 
     /// Keeps an answer. That it could not be kept is nothing to bother anybody with.
@@ -67,11 +81,50 @@ impl Session {
         self.answers.as_ref()?.known(|text| Some(text.to_vec()))
     }
 
-    /// Keeps the text that this call prints.
+    /// Keeps the text that this call prints. What it wrote to the store has to be there the next time.
     pub(crate) fn keep_text(&self, text: &[u8]) {
         if let Some(call) = &self.answers {
+            call.need(|_| true);
             call.keep(text.to_vec());
         }
+    }
+
+    /// Says something on standard error that belongs to the answer.
+    pub(crate) fn say(&self, text: &str) {
+        print_remark(text);
+        if let Some(call) = &self.answers {
+            call.host.note_said(text);
+        }
+    }
+
+    /// The lines that this call printed before, if they still hold and the store has their derivations.
+    pub(crate) fn known_lines(&self) -> Option<Vec<Line>> {
+        let call = self.answers.as_ref()?;
+        let dir = call.host.store_dir();
+        call.known(|text| {
+            let lines = read_lines(text, &dir)?;
+            lines
+                .iter()
+                .filter_map(|line| line.drv.as_ref())
+                .all(|drv| self.has(drv))
+                .then_some(lines)
+        })
+    }
+
+    /// Keeps the lines that this call printed, as [`keep_line`] put them together.
+    /// Sources that only 'meta' names are looked for as well.
+    pub(crate) fn keep_lines(&self, text: Vec<u8>) {
+        if let Some(call) = &self.answers {
+            call.need(|path| !path.is_derivation());
+            call.keep(text);
+        }
+    }
+
+    /// Whether the store has an object, which then stays as long as this process. Without a store nothing is missing.
+    fn has(&self, path: &StorePath) -> bool {
+        let Some(store) = &self.store else { return true };
+        // A collector could have taken it until now.
+        store.add_temp_root(path).is_ok() && store.is_valid(path).is_ok_and(|valid| valid)
     }
 
     /// The derivations that this call found before, if that still holds and the store has them.
@@ -80,10 +133,7 @@ impl Session {
             let found = read_derivations(std::str::from_utf8(text).ok()?)?;
             for drv in &found {
                 let Some(store) = &self.store else { continue };
-                let path = store.store_dir().parse(&drv.drv_path).ok()?;
-                // A collector could have taken it until now.
-                store.add_temp_root(&path).ok()?;
-                if !store.is_valid(&path).ok()? {
+                if !self.has(&store.store_dir().parse(&drv.drv_path).ok()?) {
                     return None;
                 }
             }
@@ -123,6 +173,38 @@ impl Session {
     }
 }
 
+fn print_remark(text: &str) {
+    eprintln!("{}", crate::printable(text, std::io::stderr().is_terminal()));
+}
+
+/// A line that a call printed, and the derivation that it names.
+pub(crate) struct Line {
+    /// With its line break.
+    pub(crate) text: Vec<u8>,
+    pub(crate) drv: Option<StorePath>,
+}
+
+/// Adds a line to the lines that are kept.
+pub(crate) fn keep_line(line: &Line, out: &mut Vec<u8>) {
+    if let Some(drv) = &line.drv {
+        out.extend_from_slice(drv.base_name().as_bytes());
+    }
+    out.push(b'\t');
+    out.extend_from_slice(&line.text);
+}
+
+fn read_lines(text: &[u8], dir: &StoreDir) -> Option<Vec<Line>> {
+    let read = |line: &[u8]| {
+        let tab = line.iter().position(|&b| b == b'\t')?;
+        let drv = match std::str::from_utf8(&line[..tab]).ok()? {
+            "" => None,
+            name => Some(dir.parse(&format!("{dir}/{name}")).ok()?),
+        };
+        Some(Line { text: line[tab + 1..].to_vec(), drv })
+    };
+    text.split_inclusive(|&b| b == b'\n').map(read).collect()
+}
+
 fn write_derivations(found: &[Found]) -> String {
     found.iter().map(|drv| format!("{}\t{}\n", drv.drv_path, drv.output)).collect()
 }
@@ -144,6 +226,19 @@ pub(crate) fn directory(settings: &Settings) -> Option<Answers> {
     Some(Answers::new(dir.join("answers"), settings.number("eval-cache-size")))
 }
 
+/// What is kept of an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// Nothing.
+    Nothing,
+    /// What it prints.
+    Text,
+    /// What it writes to the store, too.
+    Written,
+    /// Reports of errors, too.
+    Reports,
+}
+
 /// What names the answer to this call; `None` for a call that cannot be told from others, such as one that reads
 /// standard input.
 pub(crate) fn key(
@@ -151,6 +246,7 @@ pub(crate) fn key(
     settings: &Settings,
     search_path: &[SearchPathEntry],
     store_dir: &str,
+    keeps: Keeps,
 ) -> Option<Key> {
     let given = |name: &str| matches.try_contains_id(name).unwrap_or(false);
     let is_given = |name: &str| given(name) && matches.value_source(name).is_some();
@@ -181,6 +277,9 @@ pub(crate) fn key(
     part("user", &rustix::process::geteuid().as_raw().to_le_bytes());
     part("directory", std::env::current_dir().ok()?.as_os_str().as_bytes());
     part("terminal", &[u8::from(std::io::stdout().is_terminal())]);
+    if keeps == Keeps::Reports {
+        part("colours", &[u8::from(has_colours())]);
+    }
     for (number, word) in std::env::args_os().enumerate() {
         // It only looks, as the variables do.
         if word == "--stats" {
@@ -211,6 +310,11 @@ pub(crate) fn key(
     Some(Key::of(parts.iter().map(|(name, value)| (name.as_str(), &value[..]))))
 }
 
+/// Whether reports on standard error have colours.
+pub(crate) fn has_colours() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,5 +329,25 @@ mod tests {
         assert_eq!(read.len(), 2);
         assert!(read_derivations("/nix/store/a.drv\n").is_none());
         assert!(read_derivations("").is_some_and(|none| none.is_empty()));
+    }
+
+    #[test]
+    fn lines_are_read_as_they_were_written() {
+        let dir = StoreDir::default();
+        let drv = dir.parse(&format!("{dir}/{}-a.drv", "0".repeat(32))).expect("a path");
+        let lines = [
+            Line { text: b"{\"a\":\"\t\"}\n".to_vec(), drv: Some(drv) },
+            Line { text: b"{\"error\":\"\xff\"}\n".to_vec(), drv: None },
+        ];
+        let mut text = Vec::new();
+        lines.iter().for_each(|line| keep_line(line, &mut text));
+        let read = read_lines(&text, &dir).expect("reads");
+        let mut again = Vec::new();
+        read.iter().for_each(|line| keep_line(line, &mut again));
+        assert_eq!(again, text);
+        assert_eq!(read.len(), 2);
+        assert!(read_lines(b"no tab\n", &dir).is_none());
+        assert!(read_lines(b"no-path\t{}\n", &dir).is_none());
+        assert!(read_lines(b"", &dir).is_some_and(|none| none.is_empty()));
     }
 }

@@ -25,7 +25,14 @@ use nix_store::{
     host::{Fetch, Realise, StoreHost, StoreHostOptions},
 };
 
-use crate::{answers, args, exit::Failure, profile, settings::Settings, stats};
+use crate::{
+    answers::{self, Keeps},
+    args,
+    exit::Failure,
+    profile,
+    settings::Settings,
+    stats,
+};
 
 /// Becomes the process that runs a build, if this process was started as one.
 pub(crate) fn start_if_asked() {
@@ -115,7 +122,7 @@ impl Session {
     /// # Errors
     /// Bad settings, a store that cannot be opened.
     pub(crate) fn open(matches: &ArgMatches, writes: Writes) -> Result<Session, Failure> {
-        Session::open_with(matches, writes, false)
+        Session::open_keeping(matches, writes, Keeps::Nothing)
     }
 
     /// As [`Session::open`], for a command whose answer is kept and used again.
@@ -123,10 +130,18 @@ impl Session {
     /// # Errors
     /// As [`Session::open`].
     pub(crate) fn open_kept(matches: &ArgMatches, writes: Writes) -> Result<Session, Failure> {
-        Session::open_with(matches, writes, true)
+        Session::open_keeping(matches, writes, Keeps::Text)
     }
 
-    fn open_with(matches: &ArgMatches, writes: Writes, keeps: bool) -> Result<Session, Failure> {
+    /// As [`Session::open`], for a command that keeps this of its answer.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub(crate) fn open_keeping(
+        matches: &ArgMatches,
+        writes: Writes,
+        keeps: Keeps,
+    ) -> Result<Session, Failure> {
         let settings = settings(matches)?;
         // Not every command has the flag.
         let file = matches.try_get_one::<String>("time-profile").ok().flatten();
@@ -172,9 +187,9 @@ impl Session {
             None => store_dir.as_str().to_owned(),
         };
         // Of an answer that was known there would be no profile.
-        let kept = (keeps && profile.is_none()).then(|| {
+        let kept = (keeps != Keeps::Nothing && profile.is_none()).then(|| {
             let answers = answers::directory(&settings)?;
-            Some((answers, answers::key(matches, &settings, &search_path, &place)?))
+            Some((answers, answers::key(matches, &settings, &search_path, &place, keeps)?))
         });
         let host = StoreHost::new(StoreHostOptions {
             files,
@@ -182,6 +197,8 @@ impl Session {
             deferred,
             store_dir,
             writes,
+            notes_written: matches!(keeps, Keeps::Written | Keeps::Reports)
+                && matches!(kept, Some(Some(_))),
             trees: trees.clone(),
             realise: store.clone().map(|store| {
                 realiser(store, settings.clone(), only_looking.clone(), running.clone())
@@ -264,7 +281,7 @@ impl Session {
         let text = if self.json_errors {
             report.to_json()
         } else {
-            let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let color = answers::has_colours();
             let style = Style { color, full_trace: self.settings.bool("show-trace") };
             report.text(style).trim_end().to_owned()
         };

@@ -50,6 +50,8 @@ pub struct StoreHostOptions {
     pub store_dir: StoreDir,
     /// Whether objects are added to the store; otherwise their paths are only computed.
     pub writes: bool,
+    /// Whether [`StoreHost::written`] lists what was added.
+    pub notes_written: bool,
     /// Embedded trees, as given to the engine.
     pub trees: Vec<Tree>,
     /// Builds what is to be read; without it that is refused.
@@ -69,6 +71,7 @@ impl StoreHostOptions {
             deferred: None,
             store_dir: StoreDir::default(),
             writes: false,
+            notes_written: false,
             trees: Vec::new(),
             realise: None,
             fetch: None,
@@ -106,6 +109,8 @@ pub struct StoreHost {
     metadata: Mutex<HashMap<(NixPath, bool), Option<Metadata>>>,
     /// What nixlib knows about this machine's tools.
     host_tools: host_tools::HostTools,
+    /// Objects that were added, or were there when they should have been.
+    written: Mutex<BTreeSet<StorePath>>,
 }
 
 impl StoreHost {
@@ -134,6 +139,7 @@ impl StoreHost {
             modulo: ModuloCache::default(),
             metadata: Mutex::default(),
             host_tools: host_tools::HostTools::default(),
+            written: Mutex::default(),
         }
     }
 
@@ -224,9 +230,23 @@ impl StoreHost {
         algo: HashAlgo,
     ) -> Result<StorePath, StoreError> {
         match &self.options.store {
-            Some(store) if self.options.writes => store.add_tree(name, tree, method, algo),
+            Some(store) if self.options.writes => {
+                store.add_tree(name, tree, method, algo).inspect(|path| self.note_written(path))
+            }
             _ => tree_path(&self.store_dir, name, tree, method, algo),
         }
+    }
+
+    fn note_written(&self, path: &StorePath) {
+        if self.options.notes_written {
+            self.written.lock().unwrap_or_else(|e| e.into_inner()).insert(path.clone());
+        }
+    }
+
+    /// Sources, texts and derivations that the session added to the store, or found there when it was to add them, if
+    /// the options ask for it.
+    pub fn written(&self) -> BTreeSet<StorePath> {
+        self.written.lock().unwrap_or_else(|e| e.into_inner()).clone()
     }
 
     /// The tree at a path, to be added to a store.
@@ -427,7 +447,11 @@ impl Host for StoreHost {
         _: &HostCx,
     ) -> Result<StorePath, HostError> {
         match &self.options.store {
-            Some(store) if self.options.writes => Ok(store.add_text(name, contents, references)?),
+            Some(store) if self.options.writes => {
+                let path = store.add_text(name, contents, references)?;
+                self.note_written(&path);
+                Ok(path)
+            }
             _ => self
                 .store_dir
                 .make_text_path(name, contents, references)

@@ -5,6 +5,7 @@
 
 mod damage;
 mod inputs;
+mod lists;
 mod machine;
 
 use std::process::Command;
@@ -20,6 +21,7 @@ use crate::{
 pub(crate) fn collect(bed: Bed, trials: &mut Vec<Trial>) {
     inputs::collect(bed, trials);
     damage::collect(bed, trials);
+    lists::collect(bed, trials);
     machine::collect(bed, trials);
 }
 

@@ -1,7 +1,7 @@
 //! `mini-nix eval-jobs`: the derivations of an expression, one JSON object a line.
 //!
 //! The lines are those of the program nix-eval-jobs. An attribute that fails is a line with `error`; the others
-//! go on. When the evaluator's heap has grown past `--max-memory-size` between two jobs, a new one takes over
+//! go on, and such lines are kept like others (see [`crate::answers`]). When the evaluator's heap has grown past `--max-memory-size` between two jobs, a new one takes over
 //! with the attribute paths that are left.
 
 use std::{
@@ -24,6 +24,7 @@ use nix_eval::{
 use nix_formats::{derivation::Derivation, store_path::StorePath};
 
 use crate::{
+    answers::{self, Keeps, Line},
     args::{self, flag},
     derivations,
     exit::Failure,
@@ -65,10 +66,19 @@ pub(crate) fn run(words: &[String]) -> Result<u8, Failure> {
                 .hide(true),
         );
     let matches = args::parse(command, "mini-nix eval-jobs", words)?;
-    let session = Session::open(&matches, Writes::Yes)?;
+    let session = Session::open_keeping(&matches, Writes::Yes, Keeps::Reports)?;
     let mut run = Run::new(&matches, session)?;
-    run.all()?;
+    if let Some(known) = run.session.known_lines() {
+        run.held = known;
+        run.kept = None;
+    } else {
+        run.load()?;
+        run.all()?;
+    }
     run.print()?;
+    if let Some(kept) = run.kept.take() {
+        run.session.keep_lines(kept);
+    }
     Ok(0)
 }
 
@@ -81,14 +91,11 @@ struct Run<'a> {
     /// Bytes of heap; `None` when the expression cannot be read again.
     max_heap: Option<u64>,
     gc_roots: Option<PathBuf>,
+    /// Finished lines, whose derivations must be registered before they are printed.
     held: Vec<Line>,
+    /// All lines that were printed, if they are to be kept.
+    kept: Option<Vec<u8>>,
     printed_at: Instant,
-}
-
-/// A finished line, and the derivation that must be registered before it is printed.
-struct Line {
-    text: Vec<u8>,
-    drv: Option<StorePath>,
 }
 
 impl<'a> Run<'a> {
@@ -103,7 +110,8 @@ impl<'a> Run<'a> {
             std::fs::create_dir_all(dir)
                 .map_err(|e| Failure::new(format!("cannot make '{}': {e}", dir.display())))?;
         }
-        let mut run = Run {
+        let kept = session.answers.is_some().then(Vec::new);
+        Ok(Run {
             matches,
             session,
             roots: Vec::new(),
@@ -111,10 +119,9 @@ impl<'a> Run<'a> {
             max_heap,
             gc_roots,
             held: Vec::new(),
+            kept,
             printed_at: Instant::now(),
-        };
-        run.load()?;
-        Ok(run)
+        })
     }
 
     /// Evaluates the operands, and limits what one job may take.
@@ -213,7 +220,12 @@ impl<'a> Run<'a> {
                     return Err(self.session.failure(&e));
                 }
                 Err(e) => {
-                    eprintln!("{}", self.session.failure(&e).text);
+                    self.session.say(&self.session.failure(&e).text);
+                    // Another time there may be more memory, or another file system.
+                    if matches!(e.kind(), ErrorKind::Limit | ErrorKind::Host | ErrorKind::Internal)
+                    {
+                        self.kept = None;
+                    }
                     let line = self.error_line(&path, &e);
                     self.hold(line)?;
                 }
@@ -323,7 +335,13 @@ impl<'a> Run<'a> {
         let mut stdout = std::io::stdout().lock();
         for line in self.held.drain(..) {
             stdout.write_all(&line.text)?;
+            if let Some(kept) = &mut self.kept {
+                answers::keep_line(&line, kept);
+            }
         }
+        // No answer is as long as all of them may be together.
+        let max = self.session.settings.number("eval-cache-size");
+        self.kept.take_if(|kept| kept.len() as u64 > max);
         stdout.flush()?;
         self.printed_at = Instant::now();
         Ok(())

@@ -11,6 +11,7 @@ use nix_eval::{
 };
 
 use crate::{
+    answers::Keeps,
     args::{self, flag},
     derivations,
     exit::Failure,
@@ -123,11 +124,11 @@ pub(crate) fn evaluate(matches: &ArgMatches, form: Form, depth: Depth) -> Result
         Ok(Some(true)) => Writes::Yes,
         _ => Writes::No,
     };
-    // What is written to the store beside the answer would be missing the next time.
-    let session = match writes {
-        Writes::Yes => Session::open(matches, writes)?,
-        Writes::No => Session::open_kept(matches, writes)?,
+    let keeps = match writes {
+        Writes::Yes => Keeps::Written,
+        Writes::No => Keeps::Text,
     };
+    let session = Session::open_keeping(matches, writes, keeps)?;
     if let Some(text) = session.known_text() {
         std::io::stdout().write_all(&text)?;
         return Ok(0);
@@ -149,6 +150,9 @@ pub(crate) fn evaluate(matches: &ArgMatches, form: Form, depth: Depth) -> Result
             std::io::stdout().write_all(&text)?;
             all.extend_from_slice(&text);
         }
+    }
+    if let Some(store) = &session.store {
+        store.flush().map_err(Failure::new)?;
     }
     session.keep_text(&all);
     Ok(0)

@@ -24,6 +24,7 @@ pub(super) fn write(answer: &Answer, key: &Key) -> Vec<u8> {
             Said::Trace(text) => (0, text),
             Said::Warning(text) => (1, text),
             Said::Note(text) => (2, text),
+            Said::Other(text) => (3, text),
         };
         out.0.push(tag);
         out.bytes(text);
@@ -64,6 +65,7 @@ pub(super) fn read(bytes: &[u8], key: &Key) -> Option<Answer> {
             0 => Said::Trace(text),
             1 => Said::Warning(text),
             2 => Said::Note(text),
+            3 => Said::Other(text),
             _ => return None,
         });
     }

@@ -18,6 +18,7 @@ fn answer() -> Answer {
     let engine = Engine::builder().shared_host(recording.clone()).build().expect("an engine");
     let path = crate::host::NixPath::root("/a.nix");
     let v = engine.evaluator().import(&path).expect("evaluates");
+    recording.note_said("remark");
     Answer::new(v.show(Show::Deep).expect("a number"), recording.record())
 }
 
@@ -30,7 +31,7 @@ fn an_answer_is_found_until_something_that_it_read_changes() {
     let same = host("builtins.trace \"t\" 80");
     let found = answers.find(&key("a"), &same).expect("found");
     assert_eq!(found.text, b"80");
-    assert_eq!(found.said, [Said::Trace(b"t".to_vec())]);
+    assert_eq!(found.said, [Said::Trace(b"t".to_vec()), Said::Other(b"remark".to_vec())]);
     assert_eq!(answers.find(&key("b"), &same), None);
     assert_eq!(answers.find(&key("a"), &host("81")), None);
     assert_eq!(answers.find(&key("a"), &MemoryHost::new([("/a.nix", "1")])), None);

@@ -36,7 +36,7 @@ pub struct Record {
     pub said: Vec<Said>,
 }
 
-/// A [`TraceEvent`] that was said.
+/// Something that was said.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Said {
     /// As [`TraceEvent::Trace`].
@@ -45,16 +45,19 @@ pub enum Said {
     Warning(Vec<u8>),
     /// As [`TraceEvent::Note`].
     Note(Vec<u8>),
+    /// Something that the embedder said itself: a report, a remark.
+    Other(Vec<u8>),
 }
 
 impl Said {
-    /// For saying it again.
-    pub fn event(&self) -> TraceEvent<'_> {
-        match self {
+    /// For saying it again; `None` if no host said it.
+    pub fn event(&self) -> Option<TraceEvent<'_>> {
+        Some(match self {
             Said::Trace(text) => TraceEvent::Trace(text),
             Said::Warning(text) => TraceEvent::Warning(text),
             Said::Note(text) => TraceEvent::Note(text),
-        }
+            Said::Other(_) => return None,
+        })
     }
 }
 
@@ -87,6 +90,11 @@ impl<H: Host> Recording<H> {
     /// All that was noted so far, and begins anew.
     pub fn take(&self) -> Record {
         std::mem::take(&mut *self.lock())
+    }
+
+    /// Notes what the embedder said itself, in its place between traces and warnings.
+    pub fn note_said(&self, text: impl Into<Vec<u8>>) {
+        self.lock().said.push(Said::Other(text.into()));
     }
 
     /// Forgets what was asked and said so far.

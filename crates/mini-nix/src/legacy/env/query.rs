@@ -35,6 +35,7 @@ const MAX_SUGGESTIONS: usize = 3;
 /// What a query shows, and how.
 struct Query<'a> {
     matches: &'a ArgMatches,
+    session: &'a Session,
     verbose: bool,
     /// Valid paths of the store, if they are asked for.
     valid: Option<BTreeSet<StorePath>>,
@@ -81,7 +82,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<u8, Failure> {
         Some(Some(store)) => Some(store.all_valid_paths().map_err(Failure::new)?),
     };
     let verbose = matches.get_count("verbose") > 0;
-    let query = Query { matches, verbose, valid };
+    let query = Query { matches, session: &session, verbose, valid };
     let compares = query.has("compare-versions");
 
     let arguments = files::arguments(&session, matches)?;
@@ -129,12 +130,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<u8, Failure> {
 }
 
 /// A session that keeps its answer, if that depends on nothing but an expression: not on what the store holds, not on
-/// a profile, and not with remarks about packages on standard error.
+/// a profile.
 fn open_session(matches: &ArgMatches) -> Result<Session, Failure> {
-    let others = ["status", "prebuilt-only", "compare-versions", "meta"];
-    let only_expression = matches.get_flag("available")
-        && !others.iter().any(|name| matches.get_flag(name))
-        && matches.get_count("verbose") == 0;
+    let others = ["status", "prebuilt-only", "compare-versions"];
+    let only_expression =
+        matches.get_flag("available") && !others.iter().any(|name| matches.get_flag(name));
     match only_expression {
         true => Session::open_kept(matches, Writes::No),
         false => Session::open(matches, Writes::No),
@@ -332,7 +332,9 @@ fn unless_skipped<T>(
         Err(e) if e.is_catchable() => {
             if query.verbose {
                 let name = package.name_text();
-                eprintln!("skipping derivation named '{name}' which gives an assertion failure");
+                let text =
+                    format!("skipping derivation named '{name}' which gives an assertion failure");
+                query.session.say(&text);
             }
             Ok(None)
         }
@@ -414,13 +416,13 @@ fn columns(
 }
 
 /// Says that an attribute of `meta` is passed over.
-fn invalid_meta(package: &Package, name: &[u8]) {
+fn invalid_meta(query: &Query<'_>, package: &Package, name: &[u8]) {
     let text = format!(
         "derivation '{}' has invalid meta attribute '{}'",
         package.name_text(),
         String::from_utf8_lossy(name)
     );
-    eprintln!("{}", crate::printable(&text, std::io::stderr().is_terminal()));
+    query.session.say(&text);
 }
 
 fn json(
@@ -475,7 +477,7 @@ fn json_package(
             match package.meta(m, symbol)? {
                 Some(v) => json.value(m, name, v)?,
                 None => {
-                    invalid_meta(package, name);
+                    invalid_meta(query, package, name);
                     json.text(name, None)?;
                 }
             }
@@ -568,17 +570,22 @@ fn xml_package(
         xml.empty("output", &attributes);
     }
     if query.has("meta") {
-        xml_meta(m, package, xml)?;
+        xml_meta(m, query, package, xml)?;
     }
     Ok(())
 }
 
-fn xml_meta(m: &mut Machine, package: &Package, xml: &mut XmlWriter) -> Result<(), Error> {
+fn xml_meta(
+    m: &mut Machine,
+    query: &Query<'_>,
+    package: &Package,
+    xml: &mut XmlWriter,
+) -> Result<(), Error> {
     let symbols = m.symbol_table();
     for symbol in package.meta_names(m)? {
         let name = symbols.name(symbol);
         let Some(v) = package.meta(m, symbol)? else {
-            invalid_meta(package, name);
+            invalid_meta(query, package, name);
             continue;
         };
         let kind: &[u8] = match v.view() {
