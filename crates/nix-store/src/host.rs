@@ -2,7 +2,7 @@
 //!
 //! Paths below the store directory are looked up where the objects really lie, so a relocated store looks to
 //! programs as if it were at its logical place. Without a store, or when it may not be written, store paths
-//! are computed and nothing is added; derivations are then remembered in memory.
+//! are computed and nothing is added; derivations are then remembered here.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -25,6 +25,7 @@ use crate::host_tools;
 use crate::local::LocalStore;
 use crate::store::Store;
 use crate::sys::FsTree;
+use crate::texts::Texts;
 
 /// The facts about the machine, as [`Input::External`] names them.
 const MACHINE: &str = "machine";
@@ -99,9 +100,8 @@ pub struct Outline {
 pub struct StoreHost {
     options: StoreHostOptions,
     store_dir: StoreDir,
-    /// Texts of the derivations made in this session and not written. Big evaluations make tens of thousands and look at few
-    /// of them again, so they are parsed when they are asked for.
-    texts: RwLock<HashMap<StorePath, Box<[u8]>>>,
+    /// Of the derivations made in this session and not written; parsed when they are asked for.
+    texts: Texts,
     /// Of those derivations that a closure was asked for.
     outlines: RwLock<HashMap<StorePath, Arc<Outline>>>,
     modulo: ModuloCache,
@@ -134,7 +134,7 @@ impl StoreHost {
         StoreHost {
             options,
             store_dir,
-            texts: RwLock::default(),
+            texts: Texts::default(),
             outlines: RwLock::default(),
             modulo: ModuloCache::default(),
             metadata: Mutex::default(),
@@ -175,11 +175,11 @@ impl StoreHost {
 
     /// Keeps the text of a derivation, as [`Derivation::write`] gives it, for later look-ups, unless the store
     /// has it.
-    pub fn remember_derivation(&self, path: StorePath, text: Vec<u8>) {
+    pub fn remember_derivation(&self, path: StorePath, text: &[u8]) {
         if self.writes() {
             return;
         }
-        self.texts.write().unwrap_or_else(|e| e.into_inner()).insert(path, text.into());
+        self.texts.insert(path, text);
     }
 
     /// A derivation made in this session, or one of the store. Reads it anew each time.
@@ -189,9 +189,13 @@ impl StoreHost {
     pub fn derivation(&self, path: &StorePath) -> Result<Arc<Derivation>, StoreError> {
         let not_valid =
             || StoreError::NotValid { path: self.store_dir.display(path), needed_by: None };
-        if let Some(text) = self.texts.read().unwrap_or_else(|e| e.into_inner()).get(path) {
+        let text = self
+            .texts
+            .get(path)
+            .map_err(|e| StoreError::io("read derivations back from", std::env::temp_dir(), e))?;
+        if let Some(text) = text {
             let name = path.name().strip_suffix(".drv").ok_or_else(not_valid)?;
-            let drv = Derivation::parse(&self.store_dir, name, text).map_err(|e| {
+            let drv = Derivation::parse(&self.store_dir, name, &text).map_err(|e| {
                 StoreError::invalid(format!("derivation '{}': {e}", self.store_dir.display(path)))
             })?;
             return Ok(Arc::new(drv));

@@ -34,6 +34,7 @@ pub mod nixlib;
 pub mod realise;
 pub mod store;
 pub mod sys;
+mod texts;
 pub mod unpack;
 
 pub use builtins::BUILTINS;

@@ -41,7 +41,7 @@ pub(super) fn instantiate(
     let path = host.add_text_to_store(&name, &text, &drv.references(), cx)?;
     remember(&dir, &path, &drv, host.modulo(), &mut load)
         .map_err(|e| error::argument(e.to_string()))?;
-    host.remember_derivation(path.clone(), text);
+    host.remember_derivation(path.clone(), &text);
     Ok((path, drv))
 }
 
