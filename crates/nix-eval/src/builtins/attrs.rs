@@ -130,7 +130,7 @@ fn attr_names(m: &mut Machine, set: Value) -> Result<Value, Error> {
     let mut names = Vec::with_capacity(set.len());
     for (name, _) in set.iter_by_name(&symbols) {
         m.poll()?;
-        names.push(m.new_string(symbols.name(name), crate::value::ContextId::NONE));
+        names.push(m.name_of(name));
     }
     Ok(m.new_list(&names))
 }
@@ -144,7 +144,7 @@ fn attr_values(m: &mut Machine, set: Value) -> Result<Value, Error> {
 
 fn cat_attrs(m: &mut Machine, name: Value, list: Value) -> Result<Value, Error> {
     let name = m.force_string_no_context(name, "the first argument of 'builtins.catAttrs'")?;
-    let name = m.symbol_of(name.bytes());
+    let name = m.symbol_of_string(name);
     let list = m.force_list(list, "the second argument of 'builtins.catAttrs'")?;
     let mut found = Vec::new();
     for item in list.iter() {
@@ -158,7 +158,7 @@ fn cat_attrs(m: &mut Machine, name: Value, list: Value) -> Result<Value, Error> 
 fn get_attr(m: &mut Machine, name: Value, set: Value) -> Result<Value, Error> {
     let name = m.force_string_no_context(name, "the first argument of 'builtins.getAttr'")?;
     let set = m.force_attrs(set, "the second argument of 'builtins.getAttr'")?;
-    let name = m.symbol_of(name.bytes());
+    let name = m.symbol_of_string(name);
     match set.get(name) {
         Some(value) => m.force(value),
         None => Err(error::missing_attr(m.symbols(), name, set)),
@@ -168,7 +168,7 @@ fn get_attr(m: &mut Machine, name: Value, set: Value) -> Result<Value, Error> {
 fn has_attr(m: &mut Machine, name: Value, set: Value) -> Result<Value, Error> {
     let name = m.force_string_no_context(name, "the first argument of 'builtins.hasAttr'")?;
     let set = m.force_attrs(set, "the second argument of 'builtins.hasAttr'")?;
-    Ok(Value::bool(set.has(m.symbol_of(name.bytes()))))
+    Ok(Value::bool(set.has(m.symbol_of_string(name))))
 }
 
 fn intersect_attrs(m: &mut Machine, left: Value, right: Value) -> Result<Value, Error> {
@@ -201,7 +201,7 @@ fn list_to_attrs(m: &mut Machine, list: Value) -> Result<Value, Error> {
             name,
             "the `name` attribute of an element of the list passed to 'builtins.listToAttrs'",
         )?;
-        let name = m.symbol_of(name.bytes());
+        let name = m.symbol_of_string(name);
         if seen.insert(name) {
             let value = pair.get(value_symbol).ok_or_else(|| required(m, value_symbol, pair))?;
             attrs.push(name, value, pair.position(value_symbol));
@@ -216,14 +216,7 @@ fn required(m: &Machine, name: crate::symbol::Symbol, pair: crate::value::Attrs)
 
 fn map_attrs(m: &mut Machine, f: Value, set: Value) -> Result<Value, Error> {
     let set = m.force_attrs(set, "the second argument of 'builtins.mapAttrs'")?;
-    let symbols = m.symbol_table();
-    let mut values = Vec::with_capacity(set.len());
-    for (name, value) in set.iter() {
-        m.poll()?;
-        let name = m.new_string(symbols.name(name), crate::value::ContextId::NONE);
-        values.push(m.delay_call(f, &[name, value]));
-    }
-    Ok(m.attrs_like(set, &values))
+    m.map_attrs(f, set)
 }
 
 fn remove_attrs(m: &mut Machine, set: Value, list: Value) -> Result<Value, Error> {
@@ -236,7 +229,7 @@ fn remove_attrs(m: &mut Machine, set: Value, list: Value) -> Result<Value, Error
             name,
             "the values of the second argument of 'builtins.removeAttrs'",
         )?;
-        removed.push(m.symbol_of(name.bytes()));
+        removed.push(m.symbol_of_string(name));
     }
     removed.retain(|&name| set.has(name));
     if removed.is_empty() {
@@ -251,7 +244,7 @@ fn unsafe_get_attr_pos(m: &mut Machine, name: Value, set: Value) -> Result<Value
     let name =
         m.force_string_no_context(name, "the first argument of 'builtins.unsafeGetAttrPos'")?;
     let set = m.force_attrs(set, "the second argument of 'builtins.unsafeGetAttrPos'")?;
-    match set.position(m.symbol_of(name.bytes())) {
+    match set.position(m.symbol_of_string(name)) {
         Some(position) => Ok(m.position_value(position)),
         None => Ok(Value::NULL),
     }
@@ -269,12 +262,11 @@ fn zip_attrs_with(m: &mut Machine, f: Value, list: Value) -> Result<Value, Error
             zipped.entry(name).or_default().push(value);
         }
     }
-    let symbols = m.symbol_table();
     let mut attrs = m.attrs_builder(zipped.len());
     for (name, values) in zipped {
         m.poll()?;
         let values = m.new_list(&values);
-        let text = m.new_string(symbols.name(name), crate::value::ContextId::NONE);
+        let text = m.name_of(name);
         attrs.push(name, m.delay_call(f, &[text, values]), None);
     }
     Ok(m.finish_attrs(attrs))

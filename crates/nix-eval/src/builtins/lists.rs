@@ -270,16 +270,7 @@ fn gen_list(m: &mut Machine, f: Value, n: Value) -> Result<Value, Error> {
     let n =
         u64::try_from(n).map_err(|_| error::index(format!("cannot create list of size {n}")))?;
     let f = m.force_function(f, "the first argument of 'builtins.genList'")?;
-    // Each element needs a word here and a thunk of three.
-    m.check_list_len(n.saturating_mul(4))?;
-    m.check_list_len(n)?;
-    let mut items = Vec::with_capacity(n as usize);
-    for i in 0..n {
-        m.poll()?;
-        let i = m.new_int(i as i64);
-        items.push(m.delay_call(f, &[i]));
-    }
-    Ok(m.new_list(&items))
+    m.generate_list(f, n)
 }
 
 fn group_by(m: &mut Machine, f: Value, list: Value) -> Result<Value, Error> {
@@ -294,7 +285,7 @@ fn group_by(m: &mut Machine, f: Value, list: Value) -> Result<Value, Error> {
             name,
             "the return value of the function passed to 'builtins.groupBy'",
         )?;
-        groups.entry(m.symbol_of(name.bytes())).or_default().push(item);
+        groups.entry(m.symbol_of_string(name)).or_default().push(item);
     }
     let mut attrs = m.attrs_builder(groups.len());
     for (name, items) in groups {
@@ -323,12 +314,7 @@ fn map(m: &mut Machine, f: Value, list: Value) -> Result<Value, Error> {
         return Ok(Value::EMPTY_LIST);
     }
     let f = m.force_function(f, "the first argument of 'builtins.map'")?;
-    let mut items = Vec::with_capacity(list.len());
-    for item in list.iter() {
-        m.poll()?;
-        items.push(m.delay_call(f, &[item]));
-    }
-    Ok(m.new_list(&items))
+    m.map_list(f, list)
 }
 
 fn partition(m: &mut Machine, f: Value, list: Value) -> Result<Value, Error> {

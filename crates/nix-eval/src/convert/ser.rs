@@ -309,7 +309,7 @@ impl SerializeMap for SetOf<'_> {
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
         let v = key.serialize(ToValue { m: self.m })?;
         let name = match v.view() {
-            crate::value::View::String(s) => self.m.symbol_of(s.bytes()),
+            crate::value::View::String(s) => self.m.symbol_of_string(s),
             crate::value::View::Int(n) => self.m.symbol(&n.to_string()),
             crate::value::View::Bool(b) => self.m.symbol(if b { "true" } else { "false" }),
             found => {

@@ -154,6 +154,12 @@ impl Machine {
         self.symbols().intern(name)
     }
 
+    /// The symbol of a name given as a string, whose context does not count.
+    #[inline]
+    pub fn symbol_of_string(&self, name: Str) -> Symbol {
+        name.symbol().unwrap_or_else(|| self.symbol_of(name.bytes()))
+    }
+
     /// The table of names.
     pub fn symbols(&self) -> &Symbols {
         &self.shared.engine.symbols

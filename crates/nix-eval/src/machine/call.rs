@@ -171,7 +171,7 @@ impl Machine {
             return Err(self.wrong_type("a set", v, "").label(code.location(), "takes a set"));
         };
         let n = formals.formals.len();
-        let group = self.words(n + usize::from(formals.args.is_some()));
+        let group = self.zeroed_words(n + usize::from(formals.args.is_some()));
         frame.set(0, Value(group.address() as u64));
         if formals.args.is_some() {
             group.put(n, arg.0);

@@ -99,7 +99,7 @@ impl Machine {
         }
         self.stats.thunks_made += 1;
         let captures = unit.words(code.captures);
-        let cells = self.words(1 + captures.len());
+        let cells = self.any_words(1 + captures.len());
         cells.put(0, Thunk::code_word(code.address()));
         for (i, &place) in captures.iter().enumerate() {
             cells.put(1 + i, frame.get(Place(place)).0);
@@ -155,7 +155,7 @@ impl Machine {
         let unit = frame.unit();
         let code = &unit.lambdas[id.0 as usize];
         let captures = unit.words(code.captures);
-        let cells = self.words(1 + captures.len());
+        let cells = self.any_words(1 + captures.len());
         cells.put(0, code.address() as u64 | LAMBDA | seen);
         for (i, &place) in captures.iter().enumerate() {
             cells.put(1 + i, frame.get(Place(place)).0);

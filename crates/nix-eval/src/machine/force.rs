@@ -46,7 +46,7 @@ impl Machine {
                         Err(e) => Err(e),
                     };
                     self.stack.top = top;
-                    return self.settle(thunk, word, result);
+                    return self.settle(thunk, word, code.captures.len as usize, result);
                 }
                 State::Call(n) => {
                     if thunk.claim(word, self.worker, self.alone) == Claim::Lost {
@@ -55,7 +55,15 @@ impl Machine {
                     self.stats.thunks_forced += 1;
                     let rest = thunk.rest();
                     let result = self.call(Value(rest.word(0)), rest.skip(1).values(n));
-                    return self.settle(thunk, word, result);
+                    return self.settle(thunk, word, 1 + n, result);
+                }
+                State::Element(index) => {
+                    if thunk.claim(word, self.worker, self.alone) == Claim::Lost {
+                        continue;
+                    }
+                    self.stats.thunks_forced += 1;
+                    let result = self.run_element(thunk, index);
+                    return self.settle(thunk, word, 0, result);
                 }
                 State::Running(worker) if worker != self.worker => self.wait_for(thunk)?,
                 State::Running(_) => {
@@ -66,20 +74,27 @@ impl Machine {
         }
     }
 
-    /// Ends the run of a thunk: publishes its value or its failure.
+    /// Ends the run of a thunk: publishes its value or its failure. With its value there, nobody needs the
+    /// `n_rest` words that it was computed from.
     #[inline(always)]
     fn settle(
         &mut self,
         thunk: Thunk,
         word: u64,
+        n_rest: usize,
         result: Result<Value, Error>,
     ) -> Result<Value, Error> {
         match result {
             Ok(value) if self.alone => {
                 thunk.publish(value);
+                self.bump.give_back(thunk.rest(), n_rest);
                 Ok(value)
             }
-            Ok(value) => self.settle_shared(thunk, word, value),
+            Ok(value) => {
+                let value = self.settle_shared(thunk, word, value)?;
+                self.bump.give_back(thunk.rest(), n_rest);
+                Ok(value)
+            }
             Err(e) => Err(self.failed(thunk, word, e)),
         }
     }

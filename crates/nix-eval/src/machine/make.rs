@@ -36,7 +36,7 @@ impl Machine {
     }
 
     fn boxed(&mut self, kind: u64, word: u64) -> Value {
-        let cells = self.words(2);
+        let cells = self.any_words(2);
         cells.put(0, kind);
         cells.put(1, word);
         Value::tagged(cells, BOXED)
@@ -45,6 +45,24 @@ impl Machine {
     /// A string.
     pub fn new_string(&mut self, bytes: &[u8], context: ContextId) -> Value {
         Str::new(&mut self.bump, &self.shared.heap, bytes, context).value()
+    }
+
+    /// The name of a symbol as a string: the same one every time.
+    pub fn name_of(&mut self, symbol: Symbol) -> Value {
+        let index = symbol.0 as usize;
+        if let Some(&known) = self.names.get(index)
+            && known != Value::HOLE
+        {
+            return known;
+        }
+        if self.names.len() <= index {
+            self.names.resize(index + 1, Value::HOLE);
+        }
+        let shared = &*self.shared;
+        let name = shared.engine.symbols.name(symbol);
+        let v = Str::named(&mut self.bump, &shared.heap, name, symbol).value();
+        self.names[index] = v;
+        v
     }
 
     /// A string of these parts, which may be long: somebody may ask to stop while they are copied.
@@ -158,7 +176,7 @@ impl Machine {
 
     /// Room for a list of `n > 0` elements that the caller fills from word 1 on.
     pub(crate) fn new_list_cells(&mut self, n: usize) -> Cells {
-        let cells = self.words(1 + n);
+        let cells = self.any_words(1 + n);
         cells.put(0, n as u64);
         cells
     }
@@ -229,7 +247,7 @@ impl Machine {
     /// A thunk of the call `f args…`; `f` is not forced before the thunk is.
     pub fn delay_call(&mut self, f: Value, args: &[Value]) -> Value {
         self.stats.thunks_made += 1;
-        let cells = self.words(2 + args.len());
+        let cells = self.any_words(2 + args.len());
         cells.put(0, Thunk::call_word(args.len()));
         cells.put(1, f.0);
         for (i, arg) in args.iter().enumerate() {

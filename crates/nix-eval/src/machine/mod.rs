@@ -22,6 +22,7 @@ mod files;
 mod force;
 mod import;
 mod make;
+mod mapped;
 mod operators;
 mod profile;
 mod select;
@@ -76,6 +77,8 @@ pub struct Machine {
     pub(crate) native: NativeStack,
     pub(crate) meter: Meter,
     pub(crate) plans: Plans,
+    /// By symbol: the string that is its name, or a hole.
+    names: Vec<Value>,
     /// Compiled patterns of `match` and `split`.
     pub(crate) regexes: RegexCache,
     /// Memory of the front end, kept from file to file.
@@ -100,6 +103,7 @@ pub(crate) struct Parts {
     bump: Bump,
     stack: ValueStack,
     plans: Plans,
+    names: Vec<Value>,
     regexes: RegexCache,
     reader: Reader,
     pub(crate) stats: Stats,
@@ -112,6 +116,7 @@ impl Parts {
             bump: Bump::default(),
             stack: ValueStack::new()?,
             plans: Plans::default(),
+            names: Vec::new(),
             regexes: RegexCache::default(),
             reader: Reader::default(),
             stats: Stats::default(),
@@ -144,6 +149,7 @@ impl Machine {
             stack: parts.stack,
             native: NativeStack::default(),
             plans: parts.plans,
+            names: parts.names,
             regexes: parts.regexes,
             reader: parts.reader,
             stats: parts.stats,
@@ -180,6 +186,7 @@ impl Machine {
             bump: self.bump,
             stack: self.stack,
             plans: self.plans,
+            names: self.names,
             regexes: self.regexes,
             reader: self.reader,
             stats: self.stats,
@@ -190,6 +197,18 @@ impl Machine {
     #[inline(always)]
     pub(crate) fn words(&mut self, n: usize) -> Cells {
         self.bump.words(&self.shared.heap, n)
+    }
+
+    /// Memory of `n` words that the caller fills at once.
+    #[inline(always)]
+    pub(crate) fn any_words(&mut self, n: usize) -> Cells {
+        self.bump.any_words(&self.shared.heap, n)
+    }
+
+    /// Zeroed memory of `n` words, which may have been used before.
+    #[inline(always)]
+    pub(crate) fn zeroed_words(&mut self, n: usize) -> Cells {
+        self.bump.zeroed_words(&self.shared.heap, n)
     }
 
     /// What this request has used so far.

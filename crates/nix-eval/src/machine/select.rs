@@ -109,7 +109,7 @@ impl Machine {
             PathPart::Dynamic(node) => {
                 let v = self.eval(frame, node)?;
                 let s = self.force_string_no_context(v, "an attribute name")?;
-                Ok(self.symbol_of(s.bytes()))
+                Ok(self.symbol_of_string(s))
             }
         }
     }

@@ -14,7 +14,7 @@ impl Machine {
         let unit = frame.unit();
         let group = unit.file.lets[id.0 as usize];
         let n = group.members.len as usize;
-        let cells = self.words(n.max(1));
+        let cells = self.zeroed_words(n.max(1));
         frame.set(group.group, Value(cells.address() as u64));
         self.bind_sources(frame, unit, group.sources);
         for i in 0..n {
@@ -46,6 +46,10 @@ impl Machine {
         if let Some(rest) = rest {
             if let Some(slot) = rest.group {
                 frame.set(slot, Value(members.address() as u64));
+                // Members that are not there yet have to be seen as such.
+                for i in 0..shape.len() {
+                    members.put(i, Value::HOLE.0);
+                }
             }
             self.bind_sources(frame, unit, rest.sources);
         }
@@ -126,7 +130,7 @@ impl Machine {
             if !name.context().is_none() {
                 return Err(self.context_not_allowed(name).at_if_unknown(here));
             }
-            let symbol = self.symbol_of(name.bytes());
+            let symbol = self.symbol_of_string(name);
             if attrs.has(symbol) || !names.insert(symbol) {
                 return Err(error::duplicate_attr(name.bytes()).at_if_unknown(here));
             }

@@ -105,7 +105,7 @@ impl Function {
 
     /// A new partial application.
     pub(crate) fn partial(bump: &mut Bump, heap: &Heap, function: Value, args: &[Value]) -> Value {
-        let cells = bump.words(heap, 2 + args.len());
+        let cells = bump.any_words(heap, 2 + args.len());
         cells.put(0, PARTIAL | (args.len() as u64) << 3);
         cells.put(1, function.0);
         for (i, arg) in args.iter().enumerate() {

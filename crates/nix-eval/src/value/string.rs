@@ -7,11 +7,17 @@
 use std::sync::atomic::Ordering;
 
 use super::{ContextId, STRING, Value};
-use crate::heap::{Bump, Cells, Heap};
+use crate::{
+    heap::{Bump, Cells, Heap},
+    symbol::Symbol,
+};
 
 /// Set in the address word of a string that begins a growable buffer. The two words before the bytes of
 /// such a buffer are the number of bytes used and the number that fit.
 const GROWABLE: u64 = 1 << 63;
+/// Set in the address word of a string that is a name: the word before its bytes is the name's symbol.
+const NAME: u64 = 1 << 62;
+const ADDRESS: u64 = NAME - 1;
 const LENGTH_BITS: u32 = 40;
 
 /// Largest length of a string in bytes; larger ones cannot be represented.
@@ -36,7 +42,7 @@ impl Str {
     /// The bytes, not necessarily UTF-8. They live as long as the evaluator.
     #[inline(always)]
     pub fn bytes<'a>(self) -> &'a [u8] {
-        Cells::at((self.0.word(1) & !GROWABLE) as usize).bytes(self.len())
+        Cells::at((self.0.word(1) & ADDRESS) as usize).bytes(self.len())
     }
 
     /// The text, with invalid UTF-8 replaced.
@@ -70,9 +76,28 @@ impl Str {
 
     /// Copies bytes into a new string.
     pub(crate) fn new(bump: &mut Bump, heap: &Heap, bytes: &[u8], context: ContextId) -> Str {
-        let cells = bump.words(heap, 2 + bytes.len().div_ceil(8));
+        let cells = bump.any_words(heap, 2 + bytes.len().div_ceil(8));
         cells.put_bytes(16, bytes);
         Str::header(cells, bytes.len(), context, cells.address() as u64 + 16)
+    }
+
+    /// Copies a name into a new string that knows its symbol.
+    pub(crate) fn named(bump: &mut Bump, heap: &Heap, name: &[u8], symbol: Symbol) -> Str {
+        let cells = bump.any_words(heap, 3 + name.len().div_ceil(8));
+        cells.put(2, symbol.0.into());
+        cells.put_bytes(24, name);
+        let address = (cells.address() as u64 + 24) | NAME;
+        Str::header(cells, name.len(), ContextId::NONE, address)
+    }
+
+    /// The symbol of these bytes, if the string was made from one.
+    #[inline(always)]
+    pub(crate) fn symbol(self) -> Option<Symbol> {
+        let address = self.0.word(1);
+        if address & NAME == 0 {
+            return None;
+        }
+        Some(Symbol(Cells::at((address & ADDRESS) as usize - 8).word(0) as u32))
     }
 
     /// The bytes of `self` from `start`, `len` of them, with the given context. Copies short ones, shares
@@ -89,8 +114,8 @@ impl Str {
         if len <= 24 {
             return Str::new(bump, heap, bytes, context);
         }
-        let cells = bump.words(heap, 2);
-        let address = (self.0.word(1) & !GROWABLE) + start as u64;
+        let cells = bump.any_words(heap, 2);
+        let address = (self.0.word(1) & ADDRESS) + start as u64;
         Str::header(cells, len, context, address)
     }
 
@@ -107,7 +132,7 @@ impl Str {
         let len = n_left + n_right;
         let address = self.0.word(1);
         if address & GROWABLE != 0 {
-            let bytes = (address & !GROWABLE) as usize;
+            let bytes = (address & ADDRESS) as usize;
             let buffer = Cells::at(bytes - 16);
             let room = buffer.word(1) as usize;
             // Whoever moves the mark owns the bytes behind it; another string may have been there first.
@@ -122,19 +147,19 @@ impl Str {
                     )
                     .is_ok();
             if grown {
-                let cells = bump.words(heap, 2);
+                let cells = bump.any_words(heap, 2);
                 return (Str::header(cells, len, context, address), buffer, false);
             }
         }
         if len < 256 {
-            let cells = bump.words(heap, 2 + len.div_ceil(8));
+            let cells = bump.any_words(heap, 2 + len.div_ceil(8));
             return (Str::in_cells(cells, len, context), cells, true);
         }
         let room = (len + len / 2).min(len + (64 << 20)).next_multiple_of(8);
         let buffer = bump.words(heap, 2 + room / 8);
         buffer.put(0, len as u64);
         buffer.put(1, room as u64);
-        let cells = bump.words(heap, 2);
+        let cells = bump.any_words(heap, 2);
         let address = (buffer.address() as u64 + 16) | GROWABLE;
         (Str::header(cells, len, context, address), buffer, true)
     }

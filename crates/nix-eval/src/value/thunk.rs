@@ -9,6 +9,7 @@
 //! | 1 | suspended call | number of arguments × 8 | function, arguments |
 //! | 2 | running | worker × 8; bit 40 if somebody waits | as before |
 //! | 3 | failed | number of the failure × 8 | as before |
+//! | 4 | element of a mapped collection | its number × 8 | those of other elements, see [`crate::machine`]'s `mapped` |
 //!
 //! A worker claims a thunk by swapping *running* in, publishes by a release store, and then nobody reads
 //! the following words again. With one worker the swap is a plain store.
@@ -37,6 +38,8 @@ pub(crate) enum State {
     Code(usize),
     /// Suspended call with this many arguments.
     Call(usize),
+    /// Element with this number of a mapped collection.
+    Element(usize),
     /// Being forced by this worker.
     Running(u32),
     /// Failed; the number of its failure.
@@ -63,6 +66,11 @@ impl Thunk {
     pub(crate) const fn call_word(n_args: usize) -> u64 {
         1 << KIND | (n_args as u64) << 3
     }
+    /// The word of element `index` of a mapped collection.
+    #[inline(always)]
+    pub(crate) const fn element_word(index: usize) -> u64 {
+        4 << KIND | (index as u64) << 3
+    }
     const fn running_word(worker: u32) -> u64 {
         RUNNING | (worker as u64) << 3
     }
@@ -87,6 +95,7 @@ impl Thunk {
             0 => State::Code((word & LOW) as usize),
             1 => State::Call(((word & LOW) >> 3) as usize),
             2 => State::Running(((word & !AWAITED & LOW) >> 3) as u32),
+            4 => State::Element(((word & LOW) >> 3) as usize),
             _ => State::Failed(((word & LOW) >> 3) as u32),
         }
     }

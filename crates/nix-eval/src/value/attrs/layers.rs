@@ -122,7 +122,7 @@ impl Plans {
 impl Attrs {
     fn layer(base: Attrs, top: Attrs, bump: &mut Bump, heap: &Heap) -> Attrs {
         let shape = top.top_shape();
-        let cells = bump.words(heap, VALUES + shape.len());
+        let cells = bump.zeroed_words(heap, VALUES + shape.len());
         let known = shape.names().iter().filter(|&&name| base.has(name)).count();
         let len = base.len() + shape.len() - known;
         cells.put(0, shape.address() as u64 | LAYERED);

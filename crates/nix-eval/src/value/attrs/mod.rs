@@ -34,7 +34,7 @@ impl Attrs {
     /// A new flat set whose values the caller puts in place.
     #[inline(always)]
     pub(crate) fn alloc(bump: &mut Bump, heap: &Heap, shape: Shape) -> Attrs {
-        let cells = bump.words(heap, 1 + shape.len());
+        let cells = bump.any_words(heap, 1 + shape.len());
         cells.put(0, shape.address() as u64);
         Attrs(cells)
     }
