@@ -7,7 +7,7 @@ use crate::{
     symbol::Symbol,
     syntax::{
         ast::{Expr, Param},
-        depth::{on_growing_stack, too_deep},
+        depth::{on_new_stack, too_deep},
         names::Name,
     },
 };
@@ -27,7 +27,11 @@ impl Resolver<'_> {
         if !self.depth.enter() {
             return Err(too_deep(span, self.options.max_depth));
         }
-        let result = on_growing_stack(|| self.lambda_here(index, name, span));
+        let result = if self.depth.is_tight() {
+            on_new_stack(self, |r| &mut r.depth, |r| r.lambda_here(index, name, span))
+        } else {
+            self.lambda_here(index, name, span)
+        };
         self.depth.leave();
         result
     }

@@ -22,8 +22,8 @@ use crate::{
     symbol::{Symbol, Symbols},
     syntax::{
         ReadOptions, SyntaxError, SyntaxErrorKind,
-        ast::{Ast, Id},
-        depth::{Depth, on_growing_stack, too_deep},
+        ast::{Ast, Id, push_words},
+        depth::{Depth, on_new_stack, too_deep},
     },
 };
 use captures::{Cell, OpenBody};
@@ -228,7 +228,7 @@ impl Resolver<'_> {
     /// Moves the words from `base` on into `extra`.
     fn take_words(&mut self, base: usize) -> Range {
         let start = self.out.extra.len() as u32;
-        self.out.extra.extend_from_slice(&self.words[base..]);
+        push_words(&mut self.out.extra, &self.words[base..]);
         let len = (self.words.len() - base) as u32;
         self.words.truncate(base);
         Range { start, len }
@@ -240,7 +240,11 @@ impl Resolver<'_> {
             return Err(too_deep(self.ast.span(id), self.options.max_depth));
         }
         self.poll(id)?;
-        let result = on_growing_stack(|| self.strict_here(id));
+        let result = if self.depth.is_tight() {
+            on_new_stack(self, |r| &mut r.depth, |r| r.strict_here(id))
+        } else {
+            self.strict_here(id)
+        };
         self.depth.leave();
         result
     }

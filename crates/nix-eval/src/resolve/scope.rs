@@ -235,7 +235,7 @@ impl Resolver<'_> {
         // An attribute of a set that has a name in scope.
         for set in &self.ast.attrs {
             let ast::Value::Plain(id) = set.value else { continue };
-            let Expr::Set(number) = self.ast.nodes[id.0 as usize] else { continue };
+            let Expr::Set(number) = self.ast.node(id) else { continue };
             let (start, len) = self.ast.sets[number as usize].attrs;
             let members = &self.ast.attrs[start as usize..(start + len) as usize];
             let member = members.iter().find(|member| member.name == name);

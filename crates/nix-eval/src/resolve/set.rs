@@ -49,12 +49,15 @@ impl Resolver<'_> {
                 .position(|attr| ast.names.symbol(attr.name) == names::OVERRIDES)
                 .map(|at| at as u32);
         }
-        for &Dynamic { name, value, span } in ast.dynamic_of(set) {
-            let name = self.strict(name)?;
-            let value = self.operand(value, None)?;
-            self.words.extend_from_slice(&[name.0, value.0, span.start]);
+        let mut dynamic = Range { start: 0, len: 0 };
+        if set.dynamic.1 > 0 {
+            for &Dynamic { name, value, span } in ast.dynamic_of(set) {
+                let name = self.strict(name)?;
+                let value = self.operand(value, None)?;
+                self.words.extend_from_slice(&[name.0, value.0, span.start]);
+            }
+            dynamic = self.take_words(base);
         }
-        let dynamic = self.take_words(base);
         self.unbind(bindings);
         self.free_slots(n_slots);
         let mut rest = u32::MAX;
@@ -65,8 +68,8 @@ impl Resolver<'_> {
         }
         // Sets inside this one have written their names already.
         let first = self.out.names.len() as u32;
+        self.out.names.extend(attrs.iter().map(|attr| ast.names.symbol(attr.name)));
         for attr in attrs {
-            self.out.names.push(ast.names.symbol(attr.name));
             self.out.name_spans.push(attr.span);
         }
         let literal = SetLiteral { first, values, cache: self.new_cache(), rest };
@@ -104,12 +107,13 @@ impl Resolver<'_> {
     /// Pushes one word for each attribute: the operand of an `inherit a`, or a place to fill.
     fn inherited(&mut self, attrs: &[Attr]) -> Result<(), Fail> {
         let ast = self.ast;
-        for attr in attrs {
-            let word = match attr.value {
-                Value::Inherit(id) => self.operand(id, Some(ast.names.symbol(attr.name)))?.0,
-                _ => 0,
-            };
-            self.words.push(word);
+        let base = self.words.len();
+        self.words.resize(base + attrs.len(), 0);
+        for (index, attr) in attrs.iter().enumerate() {
+            if let Value::Inherit(id) = attr.value {
+                let operand = self.operand(id, Some(ast.names.symbol(attr.name)))?;
+                self.words[base + index] = operand.0;
+            }
         }
         Ok(())
     }

@@ -189,15 +189,26 @@ pub(crate) struct Formal {
     pub(crate) default: Option<Id>,
 }
 
+/// Appends a few words without a call.
+#[inline]
+pub(crate) fn push_words(to: &mut Vec<u32>, words: &[u32]) {
+    if words.len() > 8 {
+        to.extend_from_slice(words);
+        return;
+    }
+    for &word in words {
+        to.push(word);
+    }
+}
+
 /// Nodes of the largest arena that is used again.
 const MOST_KEPT: usize = 1 << 16;
 
 /// A parsed text.
 #[derive(Debug)]
 pub(crate) struct Ast {
-    pub(crate) nodes: Vec<Expr>,
-    /// Parallel to `nodes`. Parentheses are not part of a span.
-    pub(crate) spans: Vec<Span>,
+    /// Expressions and where they stand. Parentheses are not part of a span.
+    pub(crate) nodes: Vec<(Expr, Span)>,
     pub(crate) extra: Vec<u32>,
     pub(crate) consts: Vec<Const>,
     /// What the constants' texts are made of.
@@ -217,7 +228,6 @@ impl Ast {
     pub(crate) fn new() -> Ast {
         Ast {
             nodes: Vec::new(),
-            spans: Vec::new(),
             extra: Vec::new(),
             consts: Vec::new(),
             text: Vec::new(),
@@ -244,7 +254,6 @@ impl Ast {
     /// Forgets a program, and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.nodes.clear();
-        self.spans.clear();
         self.extra.clear();
         self.consts.clear();
         self.text.clear();
@@ -260,12 +269,12 @@ impl Ast {
 
     #[inline]
     pub(crate) fn node(&self, id: Id) -> Expr {
-        self.nodes[id.0 as usize]
+        self.nodes[id.0 as usize].0
     }
 
     #[inline]
     pub(crate) fn span(&self, id: Id) -> Span {
-        self.spans[id.0 as usize]
+        self.nodes[id.0 as usize].1
     }
 
     #[inline]
@@ -278,15 +287,15 @@ impl Ast {
     #[inline]
     pub(crate) fn add(&mut self, node: Expr, span: Span) -> Id {
         let id = Id(self.nodes.len() as u32);
-        self.nodes.push(node);
-        self.spans.push(span);
+        self.nodes.push((node, span));
         id
     }
 
+    #[inline]
     pub(crate) fn add_run(&mut self, words: &[u32]) -> Run {
         let run = Run(self.extra.len() as u32);
         self.extra.push(words.len() as u32);
-        self.extra.extend_from_slice(words);
+        push_words(&mut self.extra, words);
         run
     }
 

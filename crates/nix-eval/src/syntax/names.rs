@@ -27,23 +27,23 @@ impl Key {
     /// Of `text[start..end]`.
     #[inline]
     fn at(text: &[u8], start: usize, end: usize) -> Key {
-        let word = |at: usize| {
-            let bytes = text[at..].first_chunk();
-            bytes.map(|&bytes| u64::from_le_bytes(bytes))
-        };
+        let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
         let len = end - start;
-        let (first, last) = match word(start) {
-            Some(first) if len >= 8 => (first, word(end - 8).unwrap_or(0)),
-            // A shift by eight bytes would be none.
-            Some(_) if len == 0 => (0, 0),
-            Some(first) => (first & u64::MAX >> (64 - 8 * len), 0),
-            None => {
-                let mut bytes = [0; 8];
-                bytes[..len].copy_from_slice(&text[start..end]);
-                (u64::from_le_bytes(bytes), 0)
+        let mut key = Key { first: 0, last: 0, len: len as u32 };
+        if len >= 8 {
+            if let (Some(first), Some(last)) =
+                (text[start..end].first_chunk(), text[start..end].last_chunk())
+            {
+                (key.first, key.last) = (word(first), word(last));
             }
-        };
-        Key { first, last, len: len as u32 }
+        } else if let Some(first) = text[start..].first_chunk() {
+            key.first = word(first) & ((1 << (8 * len)) - 1);
+        } else {
+            for &byte in text[start..end].iter().rev() {
+                key.first = key.first << 8 | byte as u64;
+            }
+        }
+        key
     }
 
     /// A hash under the table's seed, which nobody can prepare names for.

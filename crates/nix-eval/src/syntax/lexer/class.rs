@@ -2,6 +2,8 @@
 
 /// White space between tokens.
 pub(in crate::syntax) const SPACE: u8 = 1;
+/// What a comment may begin with: `#`, `/`
+pub(in crate::syntax) const COMMENT: u8 = 2;
 /// `[a-zA-Z0-9_'-]`
 pub(in crate::syntax) const IDENT: u8 = 4;
 /// `[a-zA-Z0-9._+-]`
@@ -18,6 +20,9 @@ const fn class_of(byte: u8) -> u8 {
     let mut class = 0;
     if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
         class |= SPACE;
+    }
+    if matches!(byte, b'#' | b'/') {
+        class |= COMMENT;
     }
     if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'\'' | b'-') {
         class |= IDENT;

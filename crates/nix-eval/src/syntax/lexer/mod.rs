@@ -11,7 +11,7 @@ mod class;
 mod number;
 mod path;
 
-use class::Ident;
+use class::{COMMENT, Ident};
 pub(super) use class::{DIGIT, IDENT, PATH, Plain, SPACE, is, run_of};
 pub(super) use number::{NumberError, number};
 
@@ -121,7 +121,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Skips white space and comments. `Err` is where an unterminated comment begins.
-    #[inline]
+    #[inline(never)]
     fn skip_space(&self, mut at: usize) -> Result<usize, usize> {
         loop {
             let byte = self.byte(at);
@@ -161,32 +161,34 @@ impl<'a> Lexer<'a> {
 
     /// The token that begins at or after `at`.
     pub(super) fn next(&mut self, at: usize) -> Token {
-        let start = match self.skip_space(at) {
-            Ok(start) => start,
-            Err(comment) => {
-                return Token {
-                    kind: Kind::Invalid,
-                    start: comment as u32,
-                    end: comment as u32 + 2,
-                };
+        let mut start = at;
+        let mut first = self.byte(start);
+        if first == b' ' {
+            start += 1;
+            first = self.byte(start);
+        }
+        if is(first, SPACE | COMMENT) {
+            match self.skip_space(start) {
+                Ok(end) => start = end,
+                Err(comment) => {
+                    let (start, end) = (comment as u32, comment as u32 + 2);
+                    return Token { kind: Kind::Invalid, start, end };
+                }
             }
-        };
-        let (kind, end) = self.token(start);
+            first = self.byte(start);
+        }
+        let (kind, end) = self.token(start, first);
         Token { kind, start: start as u32, end: end as u32 }
     }
 
     #[inline]
-    fn token(&mut self, start: usize) -> (Kind, usize) {
-        let first = self.byte(start);
-        let second = self.byte(start + 1);
+    fn token(&mut self, start: usize, first: u8) -> (Kind, usize) {
         let one = |kind| (kind, start + 1);
-        let two = |kind| (kind, start + 2);
+        // The usual ones that need no second byte.
         match first {
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.word(start),
             b'0'..=b'9' => self.digits(start),
             b';' => one(Kind::Semicolon),
-            b'=' if second == b'=' => two(Kind::Equal),
-            b'=' => one(Kind::Assign),
             b'"' => one(Kind::Quote),
             b'{' => one(Kind::OpenBrace),
             b'}' => one(Kind::CloseBrace),
@@ -198,6 +200,18 @@ impl<'a> Lexer<'a> {
             b',' => one(Kind::Comma),
             b'@' => one(Kind::At),
             b'?' => one(Kind::Question),
+            _ => self.longer_token(start, first),
+        }
+    }
+
+    #[inline]
+    fn longer_token(&mut self, start: usize, first: u8) -> (Kind, usize) {
+        let second = self.byte(start + 1);
+        let one = |kind| (kind, start + 1);
+        let two = |kind| (kind, start + 2);
+        match first {
+            b'=' if second == b'=' => two(Kind::Equal),
+            b'=' => one(Kind::Assign),
             b'.' | b'-' | b'+' => self.dot_or_sign(start, first, second),
             b'/' => {
                 if let Some(end) = self.path_from_slash(start) {
@@ -253,6 +267,7 @@ impl<'a> Lexer<'a> {
         (keyword(&self.text[start..end]), end)
     }
 
+    #[inline(never)]
     fn digits(&mut self, start: usize) -> (Kind, usize) {
         let mut end = start + 1;
         while is(self.byte(end), DIGIT) {
@@ -291,6 +306,20 @@ impl<'a> Lexer<'a> {
             _ => (Kind::Plus, start + 1),
         }
     }
+}
+
+/// How many spaces a text begins with.
+#[inline]
+pub(super) fn leading_spaces(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(eight) = text.get(at..at + 8) {
+        let n = n_spaces(eight);
+        at += n;
+        if n < 8 {
+            return at;
+        }
+    }
+    at + text[at..].iter().take_while(|&&b| b == b' ').count()
 }
 
 /// How many of eight bytes are spaces before the first that is not.

@@ -40,10 +40,16 @@ impl Lexer<'_> {
     }
 
     /// End of a path whose first slash stands at `slash`, if one does and a path goes on there.
+    #[inline]
     pub(super) fn path_from_slash(&mut self, slash: usize) -> Option<usize> {
         if self.byte(slash) != b'/' {
             return None;
         }
+        self.path_at_slash(slash)
+    }
+
+    #[inline(never)]
+    fn path_at_slash(&mut self, slash: usize) -> Option<usize> {
         let mut end = slash;
         while self.is_segment(end) {
             end = self.run_at(end + 1).end;
@@ -63,6 +69,7 @@ impl Lexer<'_> {
     }
 
     /// The path or URI that begins with the word `start..end`, whose next byte is one of `. / : +`.
+    #[inline(never)]
     pub(super) fn path_or_uri(&mut self, start: usize, end: usize) -> Option<(Kind, usize)> {
         // A quote is a byte of identifiers only, so it ends the run before the word ends.
         let run = self.run_at(start);

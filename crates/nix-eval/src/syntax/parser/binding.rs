@@ -9,7 +9,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Fail, Kind, Parser};
+use super::{Fail, Kind, Parser, Scratch};
 use crate::{
     source::Span,
     symbol::Symbol,
@@ -195,29 +195,45 @@ impl Parser<'_> {
 
     /// Makes a set of the bindings from `base` on.
     fn freeze(&mut self, base: usize, source_base: usize, recursive: bool) -> Result<u32, Fail> {
-        self.scratch.defs[base..].sort_by_key(|def| def.symbol);
-        let defs = &self.scratch.defs[base..];
-        let simple = defs.iter().all(|def| def.tail.is_none() && matches!(def.head, Head::Name(_)))
-            && defs.windows(2).all(|pair| pair[0].symbol != pair[1].symbol);
-        let sources = self.ast.add_run(&self.scratch.sources[source_base..]);
+        let Scratch { defs, order, sources, .. } = &mut *self.scratch;
+        // Symbols are brought into order as numbers with the definition's number below, which keeps equal
+        // names in source order.
+        order.clear();
+        let mut simple = true;
+        for (index, def) in defs[base..].iter().enumerate() {
+            simple &= def.tail.is_none() && matches!(def.head, Head::Name(_));
+            order.push((def.symbol.0 as u64) << 32 | index as u64);
+        }
+        if order.len() > 1 {
+            order.sort_unstable();
+            simple &= order.windows(2).all(|pair| pair[0] >> 32 != pair[1] >> 32);
+        }
+        let inherited = self.ast.add_run(&sources[source_base..]);
         if simple {
             let first = self.ast.attrs.len() as u32;
-            let n = defs.len() as u32;
-            self.ast.attrs.extend(defs.iter().map(|def| {
+            let defs = &defs[base..];
+            self.ast.attrs.extend(order.iter().map(|&key| {
+                let def = &defs[key as u32 as usize];
                 let Head::Name(name) = def.head else { unreachable!("checked above") };
                 Attr { name, value: def.value, span: def.span }
             }));
+            let set = Set {
+                recursive,
+                attrs: (first, defs.len() as u32),
+                dynamic: (0, 0),
+                sources: inherited,
+            };
             self.scratch.defs.truncate(base);
             self.scratch.sources.truncate(source_base);
-            let set = Set { recursive, attrs: (first, n), dynamic: (0, 0), sources };
             self.ast.sets.push(set);
             return Ok(self.ast.sets.len() as u32 - 1);
         }
         let draft = Draft {
             recursive,
-            defs: self.scratch.defs.split_off(base),
-            sources: self.scratch.sources.split_off(source_base),
+            defs: order.iter().map(|&key| defs[base + key as u32 as usize]).collect(),
+            sources: sources.split_off(source_base),
         };
+        defs.truncate(base);
         let set = self.finish(draft)?;
         self.ast.sets.push(set);
         Ok(self.ast.sets.len() as u32 - 1)
@@ -229,46 +245,28 @@ impl Parser<'_> {
         draft.defs.sort_by_key(|def| def.symbol);
         // Groups are visited in the order of symbols, but the mistake that is met first in the text counts.
         self.check_clashes(&draft.defs)?;
-        let mut attrs: Vec<Attr> = Vec::with_capacity(draft.defs.len());
         let mut dynamic: Vec<(u32, Dynamic)> = Vec::new();
-        let mut at = 0;
-        while at < draft.defs.len() {
-            let def = draft.defs[at];
-            match def.head {
-                Head::Dynamic(name) => {
-                    at += 1;
-                    let value = self.value_of(def)?;
-                    let Value::Plain(value) = value else { unreachable!("inherit has names only") };
+        // Dynamic definitions carry the symbol 0, which is also a real one.
+        if draft.defs.iter().any(|def| matches!(def.head, Head::Dynamic(_))) {
+            for &def in &draft.defs {
+                if let Head::Dynamic(name) = def.head {
+                    let Value::Plain(value) = self.value_of(def) else {
+                        unreachable!("inherit has names only")
+                    };
                     dynamic.push((def.span.start, Dynamic { name, value, span: def.span }));
                 }
-                Head::Name(name) => {
-                    // Dynamic definitions carry the symbol 0, which is also a real one.
-                    let mut group: Vec<Def> = Vec::new();
-                    let mut end = at;
-                    while end < draft.defs.len() && draft.defs[end].symbol == def.symbol {
-                        match draft.defs[end].head {
-                            Head::Name(_) => group.push(draft.defs[end]),
-                            Head::Dynamic(name) => {
-                                let def = draft.defs[end];
-                                let Value::Plain(value) = self.value_of(def)? else {
-                                    unreachable!("inherit has names only")
-                                };
-                                dynamic.push((
-                                    def.span.start,
-                                    Dynamic { name, value, span: def.span },
-                                ));
-                            }
-                        }
-                        end += 1;
-                    }
-                    at = end;
-                    let value = match group[..] {
-                        [def] => self.value_of(def)?,
-                        _ => Value::Plain(self.merge(&group)?),
-                    };
-                    attrs.push(Attr { name, value, span: def.span });
-                }
             }
+            draft.defs.retain(|def| matches!(def.head, Head::Name(_)));
+        }
+        let base = self.scratch.attrs.len();
+        for group in draft.defs.chunk_by(|a, b| a.symbol == b.symbol) {
+            let def = group[0];
+            let Head::Name(name) = def.head else { unreachable!("no other is left") };
+            let value = match group {
+                [def] => self.value_of(*def),
+                _ => Value::Plain(self.merge(group)?),
+            };
+            self.scratch.attrs.push(Attr { name, value, span: def.span });
         }
         // Positions of merged sets may interleave; source order is what counts at run time.
         dynamic.sort_by_key(|&(start, _)| start);
@@ -276,11 +274,11 @@ impl Parser<'_> {
         let first_dynamic = self.ast.dynamic.len() as u32;
         let set = Set {
             recursive: draft.recursive,
-            attrs: (first_attr, attrs.len() as u32),
+            attrs: (first_attr, (self.scratch.attrs.len() - base) as u32),
             dynamic: (first_dynamic, dynamic.len() as u32),
             sources: self.ast.add_run(&draft.sources),
         };
-        self.ast.attrs.extend(attrs);
+        self.ast.attrs.extend(self.scratch.attrs.drain(base..));
         self.ast.dynamic.extend(dynamic.into_iter().map(|(_, d)| d));
         Ok(set)
     }
@@ -317,11 +315,13 @@ impl Parser<'_> {
     }
 
     /// The value of a definition that stands alone: what its path ends in, wrapped in one set a step.
-    fn value_of(&mut self, def: Def) -> Result<Value, Fail> {
-        let Some((tail, done)) = def.tail else { return Ok(def.value) };
+    fn value_of(&mut self, def: Def) -> Value {
+        let Some((tail, done)) = def.tail else { return def.value };
         let Value::Plain(mut value) = def.value else { unreachable!("inherit has no path") };
-        let steps: Vec<u32> = self.ast.run(tail)[done as usize * STEP..].to_vec();
-        for step in steps.chunks_exact(STEP).rev() {
+        let n_steps = self.ast.run(tail).len() / STEP;
+        for number in (done as usize..n_steps).rev() {
+            let at = number * STEP;
+            let Some(&step) = self.ast.run(tail)[at..].first_chunk::<STEP>() else { break };
             let span = Span { start: def.span.start, end: step[2] };
             let mut set = Set {
                 recursive: false,
@@ -329,7 +329,7 @@ impl Parser<'_> {
                 dynamic: (0, 0),
                 sources: self.ast.add_run(&[]),
             };
-            match Part::from_words(step) {
+            match Part::from_words(&step) {
                 Part::Name(name) => {
                     set.attrs = (self.ast.attrs.len() as u32, 1);
                     self.ast.attrs.push(Attr { name, value: Value::Plain(value), span });
@@ -344,7 +344,7 @@ impl Parser<'_> {
             let end = self.ast.span(value).end;
             value = self.ast.add(Expr::Set(index), Span { start: def.span.start, end });
         }
-        Ok(Value::Plain(value))
+        Value::Plain(value)
     }
 
     /// The set that several definitions of one name make together. All of them are sets or paths.

@@ -4,6 +4,7 @@ use super::{Fail, Kind, Parser};
 use crate::{
     ir::Const,
     source::Span,
+    symbol::names,
     syntax::{
         ast::{Expr, Id, Lambda, Param, Part, Run},
         lexer::{NumberError, Token, number},
@@ -44,7 +45,6 @@ impl Parser<'_> {
         match self.token.kind {
             Kind::Ident => {
                 let span = self.token.span();
-                let is_cur_pos = self.bytes_of(self.token) == b"__curPos";
                 let name = self.name();
                 self.advance()?;
                 match self.token.kind {
@@ -61,7 +61,7 @@ impl Parser<'_> {
                         self.formals_lambda(start, Some((name, span)), None)
                     }
                     _ => {
-                        let node = if is_cur_pos { Expr::CurPos } else { Expr::Name(name) };
+                        let node = self.name_or_place(name);
                         let id = self.ast.add(node, span);
                         self.operators(Some(id))
                     }
@@ -280,17 +280,22 @@ impl Parser<'_> {
         }
     }
 
+    #[inline]
+    fn name_or_place(&self, name: Name) -> Expr {
+        match self.ast.names.symbol(name) {
+            names::CUR_POS => Expr::CurPos,
+            _ => Expr::Name(name),
+        }
+    }
+
     /// An operand without its selections.
     pub(super) fn simple(&mut self) -> Result<Id, Fail> {
         let token = self.token;
         let span = token.span();
         match token.kind {
             Kind::Ident => {
-                let node = if self.bytes_of(token) == b"__curPos" {
-                    Expr::CurPos
-                } else {
-                    Expr::Name(self.name())
-                };
+                let name = self.name();
+                let node = self.name_or_place(name);
                 self.advance()?;
                 Ok(self.ast.add(node, span))
             }

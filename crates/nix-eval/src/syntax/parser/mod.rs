@@ -13,7 +13,7 @@ mod string;
 
 use super::{
     ReadOptions, SyntaxError, SyntaxErrorKind,
-    ast::{Ast, Formal, Id},
+    ast::{Ast, Attr, Formal, Id},
     depth::Depth,
     lexer::{Kind, Lexer, Token},
     names::Name,
@@ -52,6 +52,10 @@ pub(super) struct Scratch {
     /// Bindings of the sets that are open; used as a stack.
     defs: Vec<binding::Def>,
     sources: Vec<u32>,
+    /// The bindings of the set at hand in the order of their symbols.
+    order: Vec<u64>,
+    /// Attributes of the sets that are being merged; used as a stack.
+    attrs: Vec<Attr>,
     /// Formals of the functions that are open; used as a stack.
     formals: Vec<Formal>,
     /// Pieces of the indented strings that are open; used as a stack.
@@ -66,6 +70,7 @@ impl Scratch {
         self.ops.clear();
         self.defs.clear();
         self.sources.clear();
+        self.attrs.clear();
         self.formals.clear();
         self.pieces.clear();
         self.text.clear();
@@ -186,7 +191,11 @@ impl Parser<'_> {
         if !self.depth.enter() {
             return Err(self.too_deep());
         }
-        let result = super::depth::on_growing_stack(|| inner(self));
+        let result = if self.depth.is_tight() {
+            super::depth::on_new_stack(self, |p| &mut p.depth, inner)
+        } else {
+            inner(self)
+        };
         self.depth.leave();
         result
     }

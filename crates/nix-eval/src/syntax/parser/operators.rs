@@ -78,12 +78,21 @@ impl Parser<'_> {
                 let head = self.select_from(head)?;
                 self.operators_after_head(head)
             }
-            None => self.operator_loop(None),
+            None if matches!(self.token.kind, Kind::Not | Kind::Minus) => self.operator_loop(None),
+            None => {
+                let head = self.simple()?;
+                let head = self.select_from(head)?;
+                self.operators_after_head(head)
+            }
         }
     }
 
     pub(super) fn operators_after_head(&mut self, head: Id) -> Result<Id, Fail> {
         let first = self.apply(head)?;
+        // Most expressions are one operand.
+        if self.token.kind != Kind::Question && binary(self.token.kind).is_none() {
+            return Ok(first);
+        }
         self.operator_loop(Some(first))
     }
 

@@ -9,7 +9,7 @@ use crate::{
     syntax::{
         Lint, SyntaxError, SyntaxErrorKind,
         ast::{Expr, Id, Part},
-        lexer::{Plain, run_of},
+        lexer::{Plain, leading_spaces, run_of},
     },
 };
 
@@ -298,7 +298,7 @@ impl<'a> Parser<'a> {
             let mut rest = bytes;
             while !rest.is_empty() {
                 if line_start {
-                    let blanks = rest.iter().take_while(|&&b| b == b' ').count();
+                    let blanks = leading_spaces(rest);
                     let drop = blanks.min(indent - dropped);
                     text.resize(text.len() + blanks - drop, b' ');
                     dropped += drop;
@@ -336,7 +336,7 @@ impl<'a> Parser<'a> {
             // One literal string is that string, wherever it came from.
             &[one] if self.ast.as_string(Id(one)).is_some() => {
                 let id = Id(one);
-                self.ast.spans[one as usize] = span;
+                self.ast.nodes[one as usize].1 = span;
                 id
             }
             _ => {
@@ -364,7 +364,7 @@ impl<'a> Parser<'a> {
             let mut rest = &self.text[from as usize..to as usize];
             while !rest.is_empty() {
                 if line_start {
-                    let blanks = rest.iter().take_while(|&&b| b == b' ').count();
+                    let blanks = leading_spaces(rest);
                     now += blanks;
                     rest = &rest[blanks..];
                     match rest.first() {
@@ -558,6 +558,17 @@ fn meant_for_the_shell(mut error: Fail) -> Fail {
 
 /// Appends the segments of a path to the one that begins at `root` of `out`, which is empty for the root.
 fn append_segments(out: &mut Vec<u8>, root: usize, path: &[u8]) {
+    // The usual `./a/b.nix` has nothing to leave out.
+    if let Some(rest) = path.strip_prefix(b"./")
+        && !rest.is_empty()
+        && !rest.starts_with(b".")
+        && !rest.ends_with(b"/")
+        && memchr::memchr_iter(b'/', rest).all(|at| !matches!(rest.get(at + 1), Some(b'/' | b'.')))
+    {
+        out.push(b'/');
+        out.extend_from_slice(rest);
+        return;
+    }
     for segment in path.split(|&b| b == b'/') {
         match segment {
             b"" | b"." => {}
