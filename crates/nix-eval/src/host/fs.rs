@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
+    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -114,10 +116,41 @@ impl FsHost {
     }
 }
 
+/// Files above this many bytes are read piece by piece.
+const MAX_AT_ONCE: u64 = 1 << 28;
+
+/// The contents of a file, read where they stay.
+fn read_exactly(path: &Path) -> std::io::Result<Arc<[u8]>> {
+    let mut file = File::open(path)?;
+    let found = file.metadata()?;
+    let n = if found.is_file() { found.len() } else { 0 };
+    // A file in /proc says that it is empty; for one that says it is enormous there may be no memory.
+    let n = if n <= MAX_AT_ONCE { n as usize } else { 0 };
+    let mut text: Arc<[u8]> = std::iter::repeat_n(0, n).collect();
+    let mut at = 0;
+    if let Some(buffer) = Arc::get_mut(&mut text) {
+        while at < buffer.len() {
+            match file.read(&mut buffer[at..]) {
+                Ok(0) => break,
+                Ok(n) => at += n,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    if at > 0 && at == text.len() {
+        return Ok(text);
+    }
+    // It has become shorter meanwhile, or never had a size.
+    let mut whole = text[..at].to_vec();
+    file.read_to_end(&mut whole)?;
+    Ok(whole.into())
+}
+
 impl Host for FsHost {
     fn read_file(&self, path: &NixPath, _: &HostCx) -> Result<Arc<[u8]>, HostError> {
         let real = self.check(path, true)?;
-        std::fs::read(real).map(Into::into).map_err(|e| HostError::io(path, e))
+        read_exactly(&real).map_err(|e| HostError::io(path, e))
     }
 
     fn read_dir(&self, path: &NixPath, _: &HostCx) -> Result<Vec<(Vec<u8>, FileType)>, HostError> {

@@ -58,6 +58,10 @@ impl Spans {
         self.words.is_empty()
     }
 
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.words.reserve(more);
+    }
+
     pub(crate) fn clear(&mut self) {
         self.words.clear();
         self.wide.clear();

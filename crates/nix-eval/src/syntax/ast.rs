@@ -251,6 +251,17 @@ impl Ast {
         }
     }
 
+    /// Makes room for what a large text is likely to need, so that nothing is copied and left behind while it
+    /// grows. Memory that is not used after all is never touched.
+    pub(crate) fn reserve(&mut self, text_len: usize) {
+        self.nodes.reserve(text_len / 10);
+        self.extra.reserve(text_len / 10);
+        self.consts.reserve(text_len / 40);
+        self.text.reserve(text_len / 2);
+        self.sets.reserve(text_len / 60);
+        self.attrs.reserve(text_len / 30);
+    }
+
     /// Forgets a program, and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.nodes.clear();

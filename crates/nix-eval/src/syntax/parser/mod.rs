@@ -26,6 +26,9 @@ pub(super) type Fail = Box<SyntaxError>;
 /// How many tokens may pass between two polls.
 const POLL_TOKENS: u32 = 4096;
 
+/// Texts from this size on, in bytes, get their memory at once.
+const LARGE_TEXT: usize = 1 << 16;
+
 pub(super) struct Parser<'a> {
     lexer: Lexer<'a>,
     text: &'a [u8],
@@ -94,6 +97,9 @@ pub(super) fn parse(
             Span::default(),
             "the text is larger than 4 GiB",
         )));
+    }
+    if text.len() > LARGE_TEXT {
+        ast.reserve(text.len());
     }
     let mut lexer = Lexer::new(text);
     let token = lexer.next(0);
