@@ -165,9 +165,9 @@ impl StorePath {
 }
 
 impl Hash for StorePath {
-    // The hash part says it all; equal paths have equal ones.
+    // The name as well: programs make up paths, and many with one hash part would fall into one place.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(&self.0.as_bytes()[..HASH_LEN]);
+        state.write(self.0.as_bytes());
     }
 }
 
@@ -205,6 +205,17 @@ mod tests {
         {
             assert_eq!(check_name(name), Err(NameError::Character { name: name.into(), found }));
         }
+    }
+
+    #[test]
+    fn names_count_in_hashes() {
+        use std::hash::{BuildHasher, RandomState};
+        let hasher = RandomState::new();
+        let hashes: std::collections::HashSet<u64> = (0..1_000)
+            .map(|n| StorePath::from_base_name(&format!("{HASH}-{n}")).expect("parses"))
+            .map(|path| hasher.hash_one(path))
+            .collect();
+        assert_eq!(hashes.len(), 1_000);
     }
 
     #[test]
