@@ -264,10 +264,10 @@ fn dropped_sessions_give_their_memory_back() {
         work();
     }
     let before = resident();
-    for _ in 0..100 {
+    for _ in 0..400 {
         work();
     }
     let grown = resident() - before;
-    // Other tests run at the same time in this process; a leak would be 50 MB.
-    assert!(grown < 24 << 20, "{grown} bytes more after a hundred sessions");
+    // Other tests run at the same time in this process, one with 32 MiB; a leak would be 200 MB.
+    assert!(grown < 100 << 20, "{grown} bytes more after 400 sessions");
 }
