@@ -15,7 +15,8 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of heap, by the evaluator's own account.
+    /// Bytes of heap, and of what lies beside it: programs, names, contexts, failures, and what builtins need while
+    /// they work. By the evaluator's own account; native stacks and texts that are given to the embedder are not in it.
     pub heap_bytes: u64,
     /// Bytes of native stack beyond what the calling thread has.
     pub stack_bytes: u64,

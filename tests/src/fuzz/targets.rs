@@ -147,7 +147,7 @@ fn regex(data: &[u8]) -> String {
     let text = &text[..text.len().min(2_000)];
     let few = || {
         let mut polls = 0u32;
-        move || {
+        move |_| {
             polls += 1;
             polls < 2_000
         }

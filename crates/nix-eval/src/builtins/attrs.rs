@@ -254,11 +254,16 @@ fn zip_attrs_with(m: &mut Machine, f: Value, list: Value) -> Result<Value, Error
     let f = m.force_function(f, "the first argument of 'builtins.zipAttrsWith'")?;
     let list = m.force_list(list, "the second argument of 'builtins.zipAttrsWith'")?;
     let mut zipped: IndexMap<_, Vec<Value>, FxBuildHasher> = IndexMap::default();
+    let mut n_values = 0;
     for item in list.iter() {
         m.poll()?;
         let set = m.force_attrs(item, "a value of the list passed to 'builtins.zipAttrsWith'")?;
         for (name, value) in set.iter() {
             m.poll()?;
+            n_values += 1;
+            if n_values % 1024 == 0 {
+                super::lists::check_groups(m, zipped.len(), n_values)?;
+            }
             zipped.entry(name).or_default().push(value);
         }
     }

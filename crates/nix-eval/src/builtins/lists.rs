@@ -273,13 +273,24 @@ fn gen_list(m: &mut Machine, f: Value, n: Value) -> Result<Value, Error> {
     m.generate_list(f, n)
 }
 
+/// Refuses to collect items in groups when these do not fit beside the heap.
+pub(super) fn check_groups(m: &Machine, n_groups: usize, n_items: usize) -> Result<(), Error> {
+    // A group in a table, with a vector that items may still join, and its list; an item in both.
+    const GROUP: usize = 96;
+    const ITEM: usize = 16;
+    m.check_room((n_groups * GROUP + n_items * ITEM) as u64)
+}
+
 fn group_by(m: &mut Machine, f: Value, list: Value) -> Result<Value, Error> {
     let f = m.force_function(f, "the first argument of 'builtins.groupBy'")?;
     let list = m.force_list(list, "the second argument of 'builtins.groupBy'")?;
     let mut groups: indexmap::IndexMap<_, Vec<Value>, rustc_hash::FxBuildHasher> =
         indexmap::IndexMap::default();
-    for item in list.iter() {
+    for (n, item) in list.iter().enumerate() {
         m.poll()?;
+        if n % 1024 == 0 {
+            check_groups(m, groups.len(), n)?;
+        }
         let name = m.call(f, &[item])?;
         let name = m.force_string_no_context(
             name,
@@ -321,8 +332,11 @@ fn partition(m: &mut Machine, f: Value, list: Value) -> Result<Value, Error> {
     let f = m.force_function(f, "the first argument of 'builtins.partition'")?;
     let list = m.force_list(list, "the second argument of 'builtins.partition'")?;
     let (mut right, mut wrong) = (Vec::new(), Vec::new());
-    for item in list.iter() {
+    for (n, item) in list.iter().enumerate() {
         m.poll()?;
+        if n % 1024 == 0 {
+            check_groups(m, 2, n)?;
+        }
         if let View::Function(function) = m.force(item)?.view() {
             function.see();
         }

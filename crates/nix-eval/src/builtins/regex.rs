@@ -6,7 +6,7 @@ use crate::{
     builtins::{Builtin, Example, Run},
     error::{self, Class, Error},
     machine::Machine,
-    regex::{Groups, Regex, Stop},
+    regex::{Groups, Poll, Regex, Stop, size_of_groups},
     value::{ContextId, Str, Value},
 };
 
@@ -49,10 +49,10 @@ fn compiled(m: &mut Machine, pattern: Value, what: &str) -> Result<Arc<Regex>, E
 fn search<T>(
     m: &mut Machine,
     regex: &Regex,
-    run: impl FnOnce(&Regex, &mut dyn FnMut() -> bool) -> Result<T, Stop>,
+    run: impl FnOnce(&Regex, Poll<'_>) -> Result<T, Stop>,
 ) -> Result<T, Error> {
     let mut failure = None;
-    let mut poll = || match m.poll() {
+    let mut poll = |bytes: usize| match m.poll().and_then(|()| m.check_room(bytes as u64)) {
         Ok(()) => true,
         Err(e) => {
             failure = Some(e);
@@ -95,9 +95,19 @@ fn split(m: &mut Machine, pattern: Value, s: Value) -> Result<Value, Error> {
     if matches.is_empty() {
         return Ok(m.new_list(&[s.value()]));
     }
+    // While they are here there is less room for values.
+    let beside = (size_of_groups(&matches) + matches.len() * 16) as u64;
+    m.heap().count_beside(beside);
+    let parts = parts_between(m, s, &matches);
+    m.heap().uncount_beside(beside);
+    parts
+}
+
+/// The parts of a text between matches, and the groups of these.
+fn parts_between(m: &mut Machine, s: Str, matches: &[Groups]) -> Result<Value, Error> {
     let mut parts = Vec::with_capacity(2 * matches.len() + 1);
     let mut at = 0;
-    for groups in &matches {
+    for groups in matches {
         m.poll()?;
         let (start, end) = groups[0].unwrap_or((at, at));
         parts.push(m.new_substring(s, at, start - at, ContextId::NONE));

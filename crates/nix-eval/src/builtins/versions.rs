@@ -138,6 +138,7 @@ fn split_version(m: &mut Machine, s: Value) -> Result<Value, Error> {
     let mut parts = Vec::new();
     for part in Components(s.bytes()) {
         m.poll()?;
+        m.check_room(parts.len() as u64 * 24)?;
         parts.push(bytes_value(m, part));
     }
     Ok(m.new_list(&parts))

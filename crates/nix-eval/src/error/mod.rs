@@ -239,6 +239,16 @@ const INNER_FRAMES: usize = 60;
 const MAX_FRAMES: usize = 120;
 
 impl Error {
+    /// About what it takes, in bytes.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        let raised = &*self.0;
+        let frames: usize =
+            raised.frames.iter().map(|frame| size_of::<Frame>() + frame.text.len()).sum();
+        let path = raised.path.len() * size_of::<PathStep>();
+        let mistake = size_of::<Mistake>() + raised.mistake.message.len();
+        (size_of::<Raised>() + mistake + frames + path) as u64
+    }
+
     /// An error without a place; the machine adds the place of the expression it was evaluating.
     #[cold]
     pub fn new(class: Class, message: impl Into<String>) -> Error {

@@ -321,6 +321,7 @@ impl Shared {
 
     /// Keeps a unit as long as the heap.
     pub(crate) fn keep_unit<'a>(&self, unit: Box<Unit>) -> &'a Unit {
+        self.heap.count_beside(unit.size_bytes());
         self.units.keep(unit)
     }
 
@@ -329,6 +330,7 @@ impl Shared {
         *error.mistake().failure().get_or_init(|| {
             let mut failures = lock(&self.failures);
             failures.push(error.clone());
+            self.heap.count_beside(error.size_bytes());
             (failures.len() - 1) as u32
         })
     }

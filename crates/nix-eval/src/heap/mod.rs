@@ -30,6 +30,8 @@ const HUGE: usize = 256 << 10;
 pub struct Heap {
     state: Mutex<State>,
     bytes: AtomicU64,
+    /// Memory beside the heap that lives as long as it and counts like it.
+    beside: AtomicU64,
     limit: AtomicU64,
     over: AtomicBool,
 }
@@ -63,6 +65,7 @@ impl Heap {
                 reserve: Mapping::new(CHUNK),
             }),
             bytes: AtomicU64::new(0),
+            beside: AtomicU64::new(0),
             limit: AtomicU64::new(limit),
             over: AtomicBool::new(false),
         }
@@ -71,6 +74,21 @@ impl Heap {
     /// Bytes handed out to workers and large objects so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts memory that is no part of the heap but lives as long: programs, names, failures. It leaves less room
+    /// for the heap.
+    pub(crate) fn count_beside(&self, bytes: u64) {
+        self.beside.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes back what [`Heap::count_beside`] counted.
+    pub(crate) fn uncount_beside(&self, bytes: u64) {
+        self.beside.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn total(&self) -> u64 {
+        self.bytes().saturating_add(self.beside.load(Ordering::Relaxed))
     }
 
     /// The limit in bytes.
@@ -91,7 +109,7 @@ impl Heap {
 
     /// Whether `more` bytes would still fit.
     pub fn has_room(&self, more: u64) -> bool {
-        self.bytes().saturating_add(more) <= self.limit()
+        self.total().saturating_add(more) <= self.limit()
     }
 
     fn account(&self, bytes: usize) {
@@ -362,5 +380,11 @@ mod tests {
         assert!(heap.bytes() <= (1 << 20) + BLOCK as u64);
         heap.set_limit(1 << 30);
         assert!(!heap.over_limit());
+        heap.count_beside(1 << 29);
+        assert!(heap.has_room(1 << 28));
+        heap.count_beside(1 << 29);
+        assert!(!heap.has_room(0));
+        heap.uncount_beside(1 << 29);
+        assert!(heap.has_room(0));
     }
 }

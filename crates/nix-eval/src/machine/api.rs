@@ -8,6 +8,7 @@ use super::Machine;
 use crate::{
     engine::EngineOptions,
     error::{self, Error, FrameKind},
+    heap::Heap,
     host::{Host, HostCx, TraceEvent},
     limits::LimitKind,
     source::SourceMap,
@@ -18,6 +19,9 @@ use crate::{
 /// How many calls may take each other's place for each that may nest: enough for long loops, and an endless one
 /// ends within seconds.
 const TAIL_CALLS_PER_DEPTH: u64 = 1000;
+
+/// What a name takes beside its text: a pointer and length, its place in a table, the allocator's share.
+const SYMBOL_BYTES: u64 = 80;
 
 /// Forcing, with a type. `what` names the value for the message, such as
 /// `the second argument of 'builtins.elem'`.
@@ -146,12 +150,19 @@ impl Machine {
 impl Machine {
     /// The symbol of a name.
     pub fn symbol(&self, name: &str) -> Symbol {
-        self.symbols().intern(name.as_bytes())
+        self.symbol_of(name.as_bytes())
     }
 
     /// The symbol of a name given as bytes.
     pub fn symbol_of(&self, name: &[u8]) -> Symbol {
-        self.symbols().intern(name)
+        let symbols = self.symbols();
+        let n_before = symbols.len();
+        let symbol = symbols.intern(name);
+        // Names of other sessions may be among them: at worst both sessions count one.
+        if symbols.len() != n_before {
+            self.shared.heap.count_beside(name.len() as u64 + SYMBOL_BYTES);
+        }
+        symbol
     }
 
     /// The symbol of a name given as a string, whose context does not count.
@@ -324,10 +335,20 @@ impl Machine {
             }
             Some(Ok(kind)) => return Err(error::limit(kind, 0)),
         }
-        if self.shared.heap.over_limit() {
+        if self.shared.heap.over_limit() || !self.has_room(0) {
             return Err(error::limit(LimitKind::HeapBytes, self.shared.heap.limit()));
         }
         Ok(())
+    }
+
+    /// The heap of the session.
+    pub(crate) fn heap(&self) -> &Heap {
+        &self.shared.heap
+    }
+
+    /// Whether `more` bytes would still fit, contexts counted.
+    fn has_room(&self, more: u64) -> bool {
+        self.shared.heap.has_room(self.shared.contexts.size_bytes().saturating_add(more))
     }
 
     /// Refuses a list of more elements than the limit allows, before it is made.
@@ -354,9 +375,14 @@ impl Machine {
         self.check_room(n)
     }
 
-    /// Refuses an object that does not fit into the heap.
-    fn check_room(&self, bytes: u64) -> Result<(), Error> {
-        if bytes > 64 << 10 && !self.shared.heap.has_room(bytes) {
+    /// Refuses an object that does not fit into the heap, or work that needs so much memory beside it.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub fn check_room(&self, bytes: u64) -> Result<(), Error> {
+        // A step of a small string may double the contexts.
+        let is_big = bytes > 64 << 10 || self.shared.contexts.size_bytes() > 1 << 20;
+        if is_big && !self.has_room(bytes) {
             return Err(error::limit(LimitKind::HeapBytes, self.shared.heap.limit()));
         }
         Ok(())

@@ -76,7 +76,7 @@ impl Selector {
         }
         let Some(regex) = &self.regex else { return Ok(true) };
         let mut failure = None;
-        let mut poll = || m.poll().map_err(|e| failure = Some(e)).is_ok();
+        let mut poll = |_| m.poll().map_err(|e| failure = Some(e)).is_ok();
         match regex.match_whole(name.name, &mut poll) {
             Ok(groups) => Ok(groups.is_some()),
             Err(_) => Err(failure.unwrap_or_else(|| {

@@ -78,11 +78,18 @@ impl<'a> Backtracker<'a> {
     /// Prepares for matching in `text`.
     ///
     /// # Errors
-    /// [`Stop::Memory`] if the text is too long for the program.
-    pub(super) fn new(program: &'a Program, text: &'a [u8]) -> Result<Backtracker<'a>, Stop> {
+    /// [`Stop::Memory`] if the text is too long for the program; [`Stop::Polled`].
+    pub(super) fn new(
+        program: &'a Program,
+        text: &'a [u8],
+        poll: Poll<'_>,
+    ) -> Result<Backtracker<'a>, Stop> {
         let n_cells = (program.n_branches as usize).saturating_mul(text.len() + 1);
         if n_cells > MAX_CELLS || text.len() >= (u32::MAX / 2 - 2) as usize {
             return Err(Stop::Memory);
+        }
+        if !poll(n_cells * size_of::<Cell>()) {
+            return Err(Stop::Polled);
         }
         Ok(Backtracker {
             program,
@@ -92,6 +99,13 @@ impl<'a> Backtracker<'a> {
             stack: Vec::new(),
             steps: 0,
         })
+    }
+
+    /// What this takes, in bytes.
+    pub(super) fn size_bytes(&self) -> usize {
+        const RARE: usize = size_of::<((u32, u32, Counters, bool), Cell)>() + 1;
+        let rare = self.rare.capacity() * RARE + self.stack.capacity() * size_of::<Frame>();
+        self.memory.len() * size_of::<Cell>() + rare
     }
 
     /// Where the match that begins at `begin` ends, if there is one. `mode` must stay [`Mode::Whole`], or
@@ -147,7 +161,7 @@ impl<'a> Backtracker<'a> {
             self.steps += 1;
             if self.steps >= POLL_STEPS {
                 self.steps = 0;
-                if !poll() {
+                if !poll(self.size_bytes()) {
                     return Err(Stop::Polled);
                 }
             }

@@ -4,7 +4,7 @@
 //! quantifier needs something to repeat, `{` always begins an interval. Looser in others: empty
 //! alternatives, quantifiers of quantifiers, a lone `}` or `]`.
 
-use super::RegexError;
+use super::{RegexError, program::MAX_STATES};
 
 /// Deepest nesting of groups and quantifiers. Walks over [`Ere`] recurse, so this bounds them.
 pub(super) const MAX_DEPTH: u32 = 200;
@@ -148,7 +148,13 @@ pub(super) fn parse(pattern: &[u8]) -> Result<(Ere, u32, u32), RegexError> {
     let mut reader = Reader { text: pattern, at: 0 };
     let mut n_groups = 0;
     let mut open = vec![Open::new(0)];
+    let mut n_parts = 0;
     while let Some(byte) = reader.next() {
+        // More parts than this would have too many states, whatever they are.
+        n_parts += 1;
+        if n_parts > 2 * MAX_STATES {
+            return Err(RegexError::TooBig);
+        }
         let level = open.len() as u32;
         let top = open.last_mut().expect("the whole is never closed");
         match byte {

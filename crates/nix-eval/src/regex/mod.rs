@@ -68,8 +68,8 @@ pub enum Stop {
     Memory,
 }
 
-/// Called now and then while matching; `false` stops it.
-pub type Poll<'a> = &'a mut dyn FnMut() -> bool;
+/// Called now and then while matching, with the bytes of memory that it takes; `false` stops it.
+pub type Poll<'a> = &'a mut dyn FnMut(usize) -> bool;
 
 /// Begin and end of the match and of its groups, in bytes; `None` for a group that took no part.
 pub type Groups = Vec<Option<(usize, usize)>>;
@@ -132,7 +132,7 @@ impl Regex {
                 return Ok(groups_of(&captures));
             }
         }
-        let mut backtracker = Backtracker::new(&self.program, text)?;
+        let mut backtracker = Backtracker::new(&self.program, text, poll)?;
         let end = backtracker.find_end(0, Mode::Whole, poll)?;
         Ok(end.map(|_| backtracker.groups(0, Mode::Whole)))
     }
@@ -148,7 +148,7 @@ impl Regex {
                 return find_all_nonempty(regex, text, poll);
             }
         }
-        let mut backtracker = Backtracker::new(&self.program, text)?;
+        let mut backtracker = Backtracker::new(&self.program, text, poll)?;
         let mut found = Vec::new();
         let mut next = self.search(&mut backtracker, text, 0, poll)?;
         while let Some((begin, end)) = next {
@@ -157,6 +157,9 @@ impl Regex {
                 found.last().and_then(|groups: &Groups| groups[0]) == Some((begin, begin));
             let mode = if retried { Mode::NonEmpty } else { Mode::Prefix };
             found.push(backtracker.groups(begin, mode));
+            if found.len() % 1024 == 0 && !poll(backtracker.size_bytes() + size_of_groups(&found)) {
+                return Err(Stop::Polled);
+            }
             next = if begin != end {
                 self.search(&mut backtracker, text, end, poll)?
             } else if end == text.len() {
@@ -197,6 +200,13 @@ impl Regex {
     }
 }
 
+/// About what found matches take, in bytes; all have equally many groups.
+pub(crate) fn size_of_groups(found: &[Groups]) -> usize {
+    let groups = found.first().map_or(0, |groups| size_of_val(&groups[..]));
+    // With what the allocator adds, and what a growing vector has in reserve.
+    found.len() * (groups + 16 + 2 * size_of::<Groups>())
+}
+
 /// All matches of an expression that never matches the empty text.
 fn find_all_nonempty(
     regex: &meta::Regex,
@@ -207,7 +217,7 @@ fn find_all_nonempty(
     let mut found = Vec::new();
     let mut at = 0;
     loop {
-        if found.len() % 1024 == 0 && !poll() {
+        if found.len() % 1024 == 0 && !poll(size_of_groups(&found)) {
             return Err(Stop::Polled);
         }
         regex.captures(Input::new(text).range(at..), &mut captures);
@@ -255,6 +265,8 @@ fn first_bytes(program: &Program) -> Option<[bool; 256]> {
 
 /// How many compiled expressions an evaluation keeps.
 const CACHE_CAPACITY: usize = 512;
+/// Bytes of their patterns together; compiled, a byte takes about a hundred.
+const CACHE_BYTES: usize = 64 << 10;
 
 /// Compiled expressions by pattern.
 ///
@@ -262,6 +274,8 @@ const CACHE_CAPACITY: usize = 512;
 #[derive(Debug, Default)]
 pub struct RegexCache {
     known: HashMap<Box<[u8]>, Arc<Regex>>,
+    /// Bytes of their patterns.
+    size_bytes: usize,
 }
 
 impl RegexCache {
@@ -274,8 +288,10 @@ impl RegexCache {
             return Ok(Arc::clone(regex));
         }
         let regex = Arc::new(Regex::new(pattern)?);
-        if self.known.len() >= CACHE_CAPACITY {
+        self.size_bytes += pattern.len();
+        if self.known.len() >= CACHE_CAPACITY || self.size_bytes > CACHE_BYTES {
             self.known.clear();
+            self.size_bytes = pattern.len();
         }
         self.known.insert(pattern.into(), Arc::clone(&regex));
         Ok(regex)
@@ -298,7 +314,7 @@ mod tests {
     #[track_caller]
     fn check_match(pattern: &str, text: &str, expected: &str) {
         let regex = Regex::new(pattern.as_bytes()).expect("test patterns are legal");
-        let found = regex.match_whole(text.as_bytes(), &mut || true).expect("no limit is near");
+        let found = regex.match_whole(text.as_bytes(), &mut |_| true).expect("no limit is near");
         let found = found.map_or("none".to_owned(), |groups| show(text, &groups));
         assert_eq!(found, expected, "{pattern} on {text}");
     }
@@ -306,7 +322,7 @@ mod tests {
     #[track_caller]
     fn check_all(pattern: &str, text: &str, expected: &str) {
         let regex = Regex::new(pattern.as_bytes()).expect("test patterns are legal");
-        let found = regex.find_all(text.as_bytes(), &mut || true).expect("no limit is near");
+        let found = regex.find_all(text.as_bytes(), &mut |_| true).expect("no limit is near");
         let found: Vec<_> = found.iter().map(|groups| show(text, groups)).collect();
         assert_eq!(found.join(", "), expected, "{pattern} in {text}");
     }
@@ -345,10 +361,10 @@ mod tests {
         let text = "a".repeat(100_000);
         for pattern in ["(a*)*b", "(a|aa)*b", "((a*)*|b)*c", "(a?){30}a{30}b"] {
             let regex = Regex::new(pattern.as_bytes()).expect("legal");
-            assert_eq!(regex.match_whole(text.as_bytes(), &mut || true), Ok(None), "{pattern}");
+            assert_eq!(regex.match_whole(text.as_bytes(), &mut |_| true), Ok(None), "{pattern}");
         }
         let regex = Regex::new(b"(a|b)*c|a").expect("legal");
-        let found = regex.find_all(text.as_bytes(), &mut || true).expect("no limit is near");
+        let found = regex.find_all(text.as_bytes(), &mut |_| true).expect("no limit is near");
         assert_eq!(found.len(), text.len());
     }
 
@@ -356,7 +372,7 @@ mod tests {
     fn a_poll_stops_the_search() {
         let regex = Regex::new(b"(a*)*b|x").expect("legal");
         let text = "a".repeat(100_000);
-        assert_eq!(regex.match_whole(text.as_bytes(), &mut || false), Err(Stop::Polled));
+        assert_eq!(regex.match_whole(text.as_bytes(), &mut |_| false), Err(Stop::Polled));
     }
 
     #[test]
@@ -365,7 +381,7 @@ mod tests {
         let deep = format!("({}z)*(y*)*", "(a|b)?".repeat(500));
         for (pattern, text) in [(nested, "b".to_owned()), (deep, "z".repeat(20_000))] {
             let regex = Regex::new(pattern.as_bytes()).expect("legal");
-            assert_eq!(regex.match_whole(text.as_bytes(), &mut || true), Err(Stop::Memory));
+            assert_eq!(regex.match_whole(text.as_bytes(), &mut |_| true), Err(Stop::Memory));
         }
     }
 
@@ -385,16 +401,16 @@ mod tests {
                         let compiled = hir::compile(&regex.ere, true).expect("small");
                         let mut captures = compiled.create_captures();
                         compiled.captures(Input::new(bytes).anchored(Anchored::Yes), &mut captures);
-                        let ours = regex.match_whole(bytes, &mut || true).expect("no limit");
+                        let ours = regex.match_whole(bytes, &mut |_| true).expect("no limit");
                         assert_eq!(groups_of(&captures), ours, "{pattern} on {text}");
                         n_compared += 1;
                     }
                     if regex.search_agrees {
                         let compiled = hir::compile(&regex.ere, false).expect("small");
-                        let theirs = find_all_nonempty(&compiled, bytes, &mut || true);
+                        let theirs = find_all_nonempty(&compiled, bytes, &mut |_| true);
                         assert_eq!(
                             theirs,
-                            regex.find_all(bytes, &mut || true),
+                            regex.find_all(bytes, &mut |_| true),
                             "{pattern} in {text}"
                         );
                         n_compared += 1;

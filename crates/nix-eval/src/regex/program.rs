@@ -6,7 +6,7 @@ use super::{
 };
 
 /// Most states of one expression; libstdc++ has the same limit.
-const MAX_STATES: usize = 100_000;
+pub(super) const MAX_STATES: usize = 100_000;
 
 /// Most repeats of parts that can match the empty text; each takes two bits of [`Counters`].
 const MAX_COUNTERS: u8 = 64;

@@ -195,6 +195,18 @@ impl Unit {
         unit
     }
 
+    /// What it takes, in bytes, the text that it was read from included.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        let file = &self.file;
+        let nodes =
+            size_of_val(&*file.nodes) + size_of_val(&*file.spans) + size_of_val(&*file.extra);
+        let parts = size_of_val(&*file.consts) + file.text.len() + size_of_val(&*file.sets);
+        let parts = parts + size_of_val(&*file.lets) + size_of_val(&*file.bodies);
+        let code = size_of_val(&*self.consts) + size_of_val(&*self.bodies);
+        let code = code + size_of_val(&*self.lambdas) + size_of_val(&*self.caches);
+        (size_of::<Unit>() + nodes + parts + code + size_of_val(&*file.lambdas)) as u64
+    }
+
     /// The unit at an address that running code holds.
     pub(crate) fn at<'a>(address: usize) -> &'a Unit {
         // SAFETY: running code only holds addresses of units of its evaluator, which outlive it.

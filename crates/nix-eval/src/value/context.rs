@@ -7,7 +7,10 @@
 use std::{
     collections::BTreeSet,
     hash::{BuildHasher, Hash},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use hashbrown::HashTable;
@@ -63,20 +66,33 @@ struct Table {
 }
 
 /// All contexts of an evaluator.
-pub struct Contexts(Mutex<Table>);
+pub struct Contexts {
+    table: Mutex<Table>,
+    size_bytes: AtomicU64,
+}
 
 impl Default for Contexts {
     fn default() -> Contexts {
         let mut table = Table::default();
         // The empty set is number 0.
         table.number(&[]);
-        Contexts(Mutex::new(table))
+        Contexts { table: Mutex::new(table), size_bytes: AtomicU64::new(0) }
     }
 }
 
 impl Contexts {
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(|e| e.into_inner())
+        self.table.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// What they take, in bytes.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.size_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Notes what the table takes after something was added.
+    fn measure(&self, table: &Table) {
+        self.size_bytes.store(table.size_bytes(), Ordering::Relaxed);
     }
 
     /// The elements of a context, in order.
@@ -91,14 +107,18 @@ impl Contexts {
         let mut table = self.table();
         let mut set: Vec<u32> = elements.into_iter().map(|e| table.element_number(e)).collect();
         set.sort_unstable();
-        ContextId(table.number(&set))
+        let n = table.number(&set);
+        self.measure(&table);
+        ContextId(n)
     }
 
     /// The number of a context with one element.
     pub fn one(&self, element: ContextElement) -> ContextId {
         let mut table = self.table();
         let n = table.element_number(element);
-        ContextId(table.number(&[n]))
+        let n = table.number(&[n]);
+        self.measure(&table);
+        ContextId(n)
     }
 
     /// The context that has the elements of both.
@@ -125,6 +145,7 @@ impl Contexts {
         joined.clear();
         table.scratch = joined;
         table.unions.insert(key, n);
+        self.measure(&table);
         ContextId(n)
     }
 
@@ -142,6 +163,7 @@ impl Contexts {
         let n = table.number(&joined);
         joined.clear();
         table.scratch = joined;
+        self.measure(&table);
         ContextId(n)
     }
 }
@@ -166,6 +188,16 @@ fn hash_of(value: &(impl Hash + ?Sized)) -> u64 {
 }
 
 impl Table {
+    /// An estimate: what the vectors and tables have room for, and the texts of elements.
+    fn size_bytes(&self) -> u64 {
+        const ELEMENT: usize = size_of::<ContextElement>() + 64;
+        const SET: usize = size_of::<usize>() + 5;
+        const UNION: usize = size_of::<((u32, u32), u32)>() + 1;
+        let sets = self.members.capacity() * 4 + self.ends.capacity() * SET;
+        let rest = self.elements.capacity() * ELEMENT + self.unions.capacity() * UNION;
+        (sets + rest + self.scratch.capacity() * 4) as u64
+    }
+
     fn set(&self, n: u32) -> &[u32] {
         let n = n as usize;
         let start = n.checked_sub(1).map_or(0, |before| self.ends[before]);

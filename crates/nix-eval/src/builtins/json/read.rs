@@ -16,6 +16,21 @@ enum Open {
     Set(Vec<(Symbol, Value)>, Symbol),
 }
 
+/// What an open list or set takes, and an element of each: they lie in vectors that double, and are copied.
+const OPEN_BYTES: u64 = 96;
+const ITEM_BYTES: u64 = 24;
+const ATTR_BYTES: u64 = 48;
+
+impl Open {
+    fn size_bytes(&self) -> u64 {
+        OPEN_BYTES
+            + match self {
+                Open::List(items) => items.len() as u64 * ITEM_BYTES,
+                Open::Set(attrs, _) => attrs.len() as u64 * ATTR_BYTES,
+            }
+    }
+}
+
 struct Reader<'a> {
     text: &'a [u8],
     at: usize,
@@ -28,8 +43,11 @@ struct Reader<'a> {
 pub fn from_json(m: &mut Machine, text: &[u8]) -> Result<Value, Error> {
     let mut r = Reader { text, at: 0 };
     let mut open: Vec<Open> = Vec::new();
+    // What `open` takes.
+    let mut beside = 0;
     loop {
         m.poll()?;
+        m.check_room(beside)?;
         // A value begins here.
         r.space();
         let mut value = match r.peek() {
@@ -38,6 +56,7 @@ pub fn from_json(m: &mut Machine, text: &[u8]) -> Result<Value, Error> {
                 r.space();
                 if r.peek() != Some(b']') {
                     open.push(Open::List(Vec::new()));
+                    beside += OPEN_BYTES;
                     continue;
                 }
                 r.at += 1;
@@ -49,6 +68,7 @@ pub fn from_json(m: &mut Machine, text: &[u8]) -> Result<Value, Error> {
                 if r.peek() != Some(b'}') {
                     let name = r.name(m)?;
                     open.push(Open::Set(Vec::new(), name));
+                    beside += OPEN_BYTES;
                     continue;
                 }
                 r.at += 1;
@@ -67,11 +87,18 @@ pub fn from_json(m: &mut Machine, text: &[u8]) -> Result<Value, Error> {
                 };
             };
             let byte = r.peek();
+            if matches!(byte, Some(b']' | b'}')) {
+                // It ends here, or the text is wrong.
+                beside -= innermost.size_bytes();
+            }
             match innermost {
                 Open::List(items) => {
                     items.push(value);
                     match byte {
-                        Some(b',') => r.at += 1,
+                        Some(b',') => {
+                            r.at += 1;
+                            beside += ITEM_BYTES;
+                        }
                         Some(b']') => {
                             r.at += 1;
                             value = m.new_list(items);
@@ -88,6 +115,7 @@ pub fn from_json(m: &mut Machine, text: &[u8]) -> Result<Value, Error> {
                             r.at += 1;
                             r.space();
                             *name = r.name(m)?;
+                            beside += ATTR_BYTES;
                         }
                         Some(b'}') => {
                             r.at += 1;

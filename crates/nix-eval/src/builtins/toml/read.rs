@@ -68,6 +68,10 @@ enum Open {
     },
 }
 
+/// What an open list or table takes, and an element of a list: it lies in a vector that doubles, and is copied.
+const OPEN_BYTES: u64 = 96;
+const ITEM_BYTES: u64 = 24;
+
 /// A table or array of tables whose value is being made; `at` is the entry or element that is next.
 enum Making {
     Table { at: u32, attrs: Vec<(Symbol, Value)> },
@@ -108,6 +112,7 @@ pub(super) fn read(m: &mut Machine, text: &str) -> Result<Value, Error> {
     let mut current = root;
     loop {
         reader.blank(m)?;
+        m.check_room(reader.size_bytes())?;
         match reader.peek() {
             None => break,
             Some(b'[') => current = reader.header(m, root)?,
@@ -127,6 +132,14 @@ fn is_bare(byte: u8) -> bool {
 }
 
 impl Reader<'_> {
+    /// What was read takes so much beside the values.
+    fn size_bytes(&self) -> u64 {
+        const INDEX: usize = size_of::<((u32, Symbol), u32)>() + 1;
+        let tables = self.tables.capacity() * size_of::<Table>();
+        let entries = self.entries.capacity() * size_of::<Entry>();
+        (tables + entries + self.index.capacity() * INDEX) as u64
+    }
+
     pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -338,8 +351,11 @@ impl Reader<'_> {
 
     fn value(&mut self, m: &mut Machine) -> Result<Value, Error> {
         let mut open: Vec<Open> = Vec::new();
+        let mut n_items = 0;
         loop {
             m.poll()?;
+            let beside = open.len() as u64 * OPEN_BYTES + n_items * ITEM_BYTES;
+            m.check_room(beside + self.size_bytes())?;
             // A value begins here.
             let mut value = match self.peek() {
                 Some(b'[') => {
@@ -372,6 +388,7 @@ impl Reader<'_> {
                     None => return Ok(value),
                     Some(Open::List(items)) => {
                         items.push(value);
+                        n_items += 1;
                         self.blank(m)?;
                         let is_more = self.peek() == Some(b',');
                         if is_more {
@@ -384,6 +401,7 @@ impl Reader<'_> {
                             }
                             return Err(self.fail("expected ',' or ']'"));
                         }
+                        n_items -= items.len() as u64;
                         value = m.new_list(items);
                     }
                     Some(Open::Inline { table, holder, name }) => {
