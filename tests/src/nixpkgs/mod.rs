@@ -3,6 +3,8 @@
 //! The tree is not part of this repository: `MINI_NIX_NIXPKGS` names its folder, and without it there are no
 //! such cases; `docs/testing.md` says which tree the exceptions below are for.
 
+mod kept;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -42,9 +44,10 @@ const CONFIGURATION: &str = r#"{
 pub(crate) fn collect(bed: Bed, trials: &mut Vec<Trial>) {
     let Some(tree) = std::env::var_os(VARIABLE).map(PathBuf::from) else { return };
     type Case = fn(Bed, &Path) -> Result<(), String>;
-    let cases: [(&str, Case); 4] = [
+    let cases: [(&str, Case); 5] = [
         ("nixpkgs/list", list),
         ("nixpkgs/list-as-json", list_as_json),
+        ("nixpkgs/list-kept", kept::list),
         ("nixpkgs/system", system),
         ("nixpkgs/closures", closures),
     ];
