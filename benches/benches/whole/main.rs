@@ -2,12 +2,13 @@
 //!
 //! Each row runs our executable and its peer (those of Debian's `nix-bin`) in turn, so that both see the same machine,
 //! and prints the middle of the runs: wall and processor time in milliseconds, peak memory in MiB, page faults in
-//! thousands, and of one more run the MiB that its evaluator allocated, by its own account; then how many times as much wall time, processor time and memory
-//! the peer needs. Rows `…, one core` are ours with `--eval-cores 1`, beside the same runs of the peer, which has no other
-//! way. A row without a peer is a budget of our own. Small rows are mostly the start of a process, which is
-//! part of what users wait for; nothing is subtracted, not in the rows of the parsers either.
+//! thousands, and of one more run the MiB that its evaluator allocated, by its own account; then how many times as much
+//! wall time, processor time and memory the peer needs. Rows `…, one core` are ours with `--eval-cores 1`, beside the
+//! same runs of the peer, which has no other way. A row without a peer is a budget of our own. Small rows are mostly the
+//! start of a process, which is part of what users wait for; nothing is subtracted, not in the rows of the parsers either.
 //!
-//! Words choose rows: `cargo bench -p benches -- parse`. `MINI_NIX_NIXPKGS` names the folder of a whole nixpkgs (18.03, see `docs/testing.md`) for the rows of real size.
+//! Words choose rows: `cargo bench -p benches -- parse`. `MINI_NIX_NIXPKGS` names the folder of a whole nixpkgs (18.03,
+//! see `docs/testing.md`) for the rows of real size.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench reports on the terminal")]
 
 use std::{
