@@ -48,6 +48,11 @@ impl Spans {
         }
     }
 
+    /// Bytes that they take.
+    pub(crate) fn size_bytes(&self) -> usize {
+        size_of_val(&*self.words) + size_of_val(&*self.wide)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.words.len()

@@ -195,13 +195,13 @@ impl Unit {
         unit
     }
 
-    /// What it takes, in bytes, the text that it was read from included.
+    /// What it takes, in bytes, without the text that it was read from.
     pub(crate) fn size_bytes(&self) -> u64 {
         let file = &self.file;
-        let nodes =
-            size_of_val(&*file.nodes) + size_of_val(&*file.spans) + size_of_val(&*file.extra);
-        let parts = size_of_val(&*file.consts) + file.text.len() + size_of_val(&*file.sets);
-        let parts = parts + size_of_val(&*file.lets) + size_of_val(&*file.bodies);
+        let nodes = size_of_val(&*file.nodes) + file.spans.size_bytes() + size_of_val(&*file.extra);
+        let parts = size_of_val(&*file.sets) + size_of_val(&*file.set_rests);
+        let parts = parts + size_of_val(&*file.lets);
+        let parts = parts + size_of_val(&*file.names) + file.name_spans.size_bytes();
         let code = size_of_val(&*self.consts) + size_of_val(&*self.bodies);
         let code = code + size_of_val(&*self.lambdas) + size_of_val(&*self.caches);
         (size_of::<Unit>() + nodes + parts + code + size_of_val(&*file.lambdas)) as u64
