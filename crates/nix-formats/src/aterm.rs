@@ -33,13 +33,21 @@ pub enum AtermError {
     },
 }
 
+/// Where the next byte is that is not written as it is.
+fn next_escaped(bytes: &[u8]) -> Option<usize> {
+    let is_escaped = |byte: u8| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t');
+    // A whole block is looked at without branches, which the compiler does with wide registers.
+    const BLOCK: usize = 32;
+    let has_none = |block: &&[u8]| !block.iter().fold(false, |any, &b| any | is_escaped(b));
+    let passed = BLOCK * bytes.chunks_exact(BLOCK).take_while(has_none).count();
+    bytes[passed..].iter().position(|&byte| is_escaped(byte)).map(|at| passed + at)
+}
+
 /// Appends `bytes` in quotes, escaped.
 pub(crate) fn write_string(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     let mut rest = bytes;
-    while let Some(at) =
-        rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t'))
-    {
+    while let Some(at) = next_escaped(rest) {
         out.extend_from_slice(&rest[..at]);
         let escaped = match rest[at] {
             b'\n' => b'n',
@@ -183,6 +191,18 @@ mod tests {
 
     fn read(text: &[u8]) -> Result<Vec<u8>, AtermError> {
         Reader::new(text).string().map(Cow::into_owned)
+    }
+
+    #[test]
+    fn escaped_bytes_are_found_wherever_they_are() {
+        for at in 0..100 {
+            let mut bytes = vec![b'x'; 100];
+            assert_eq!(next_escaped(&bytes), None);
+            for byte in *b"\"\\\n\r\t" {
+                bytes[at] = byte;
+                assert_eq!(next_escaped(&bytes), Some(at));
+            }
+        }
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::{
 /// Steps between two offers of what derivations need. To wake a helper costs more than to evaluate a small derivation.
 const APART: u64 = 1024;
 
+/// Steps before helpers are woken for what derivations need: a small evaluation ends sooner alone, with less memory.
+const SMALL: u64 = 1 << 20;
+
 /// What a machine is to others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Role {
@@ -61,7 +64,9 @@ impl Machine {
     /// Offers values whose text a derivation needs, in that order; those of lists one by one. Only now and then:
     /// derivations may be small and many.
     pub fn texts_ahead(&mut self, values: impl IntoIterator<Item = Value>) {
-        if !self.may_offer() || self.meter.total().wrapping_sub(self.offered_at) < APART {
+        let steps = self.meter.total();
+        let is_small = self.alone && steps < SMALL;
+        if is_small || !self.may_offer() || steps.wrapping_sub(self.offered_at) < APART {
             return;
         }
         let mut offered = Vec::new();

@@ -2,7 +2,7 @@
 //!
 //! One walk, operands first. It knows at each point which body it is in, so a name becomes a slot, a member
 //! of a group, a captured word, a global or a search through `with`; an operand that must not run yet becomes
-//! a body of its own ([`crate::ir::Node::Suspend`]). See [`crate::ir`] for what comes out.
+//! a body of its own, whose number stands as the operand. See [`crate::ir`] for what comes out.
 //!
 //! The walk recurses over nesting, counted and on a growing stack. `depth` of the parser bounds brackets; left
 //! to right chains such as `a - b - c …` nest here, and count here.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER};
 use sha2::Digest as _;
 
 use crate::base32;
@@ -159,7 +159,7 @@ impl Hash {
     /// The digest in base-16, lower case.
     #[must_use]
     pub fn to_base16(&self) -> String {
-        hex::encode(self.as_bytes())
+        HEXLOWER.encode(self.as_bytes())
     }
 
     /// The digest in Nix's base-32.
