@@ -1,8 +1,8 @@
 //! Interned names.
 //!
-//! Reading a name is lock-free: names lie in chunks that double in size and never move. Interning locks one
-//! of a few shards, so the parser keeps a table of its own per file ([`crate::syntax`]) and comes here once
-//! per distinct name. Everything is freed when the table is dropped.
+//! Reading a name is lock-free: names lie in a heap of their own and never move, and their addresses in chunks
+//! that double in size. Interning locks one of a few shards, so the parser keeps a table of its own per file
+//! ([`crate::syntax`]) and comes here once per distinct name. Everything is freed when the table is dropped.
 //!
 //! Names come from input, so the hash has a random seed per table: nobody can prepare names that collide.
 
@@ -10,11 +10,13 @@ use std::{
     hash::{BuildHasher, Hasher},
     sync::{
         Mutex, OnceLock, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
 use hashbrown::HashTable;
+
+use crate::heap::{Bump, Cells, Heap};
 
 /// An interned name. Equal names of one [`Symbols`] table have equal numbers; numbers do not sort like names.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -83,15 +85,25 @@ const FIRST: u32 = 1024;
 const N_CHUNKS: usize = 22;
 const N_SHARDS: usize = 16;
 
-type Chunk = Box<[OnceLock<Box<[u8]>>]>;
+/// Addresses of names, by number; 0 while there is none. A name is a word, its length, and its bytes.
+type Chunk = Box<[AtomicU64]>;
+
+/// Those names whose hashes fall here.
+#[derive(Default)]
+struct Shard {
+    /// Upper half of the hash, and number.
+    table: HashTable<(u32, u32)>,
+    bump: Bump,
+}
 
 /// All names of an engine.
 pub struct Symbols {
     seed: [u64; 2],
     next: AtomicU32,
     chunks: [OnceLock<Chunk>; N_CHUNKS],
-    /// By hash: hash and number.
-    shards: [Mutex<HashTable<(u64, u32)>>; N_SHARDS],
+    shards: [Mutex<Shard>; N_SHARDS],
+    /// Where the names lie.
+    heap: Heap,
 }
 
 impl Default for Symbols {
@@ -107,6 +119,7 @@ impl Default for Symbols {
             next: AtomicU32::new(0),
             chunks: [const { OnceLock::new() }; N_CHUNKS],
             shards: std::array::from_fn(|_| Mutex::default()),
+            heap: Heap::default(),
         };
         for (number, name) in names::ALL.iter().enumerate() {
             let symbol = symbols.intern(name.as_bytes());
@@ -130,30 +143,40 @@ impl Symbols {
 
     /// The symbol of a name whose [`Symbols::hash`] the caller has at hand.
     pub(crate) fn intern_hashed(&self, name: &[u8], hash: u64) -> Symbol {
-        let shard = &self.shards[(hash >> 32) as usize % N_SHARDS];
-        let mut table = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(&(_, n)) = table.find(hash, |&(h, n)| h == hash && self.name(Symbol(n)) == name)
-        {
-            return Symbol(n);
+        let mut shard = self.shard(hash).lock().unwrap_or_else(PoisonError::into_inner);
+        let Shard { table, bump } = &mut *shard;
+        if let Some(known) = self.find(table, name, hash) {
+            return known;
         }
+        let cells = bump.words(&self.heap, 1 + name.len().div_ceil(8));
+        cells.put(0, name.len() as u64);
+        cells.put_bytes(8, name);
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         let (chunk, index) = position(n);
         let chunk = self.chunks[chunk]
-            .get_or_init(|| (0..FIRST << chunk).map(|_| OnceLock::new()).collect());
-        // The number is fresh, so the cell is empty.
-        let _ = chunk[index].set(name.into());
-        table.insert_unique(hash, (hash, n), |&(h, _)| h);
+            .get_or_init(|| (0..FIRST << chunk).map(|_| AtomicU64::new(0)).collect());
+        chunk[index].store(cells.address() as u64, Ordering::Release);
+        let half = upper_half(hash);
+        table.insert_unique(place_of(half), (half, n), |&(half, _)| place_of(half));
         Symbol(n)
+    }
+
+    fn shard(&self, hash: u64) -> &Mutex<Shard> {
+        &self.shards[hash as usize % N_SHARDS]
+    }
+
+    fn find(&self, table: &HashTable<(u32, u32)>, name: &[u8], hash: u64) -> Option<Symbol> {
+        let half = upper_half(hash);
+        table
+            .find(place_of(half), |&(h, n)| h == half && self.name(Symbol(n)) == name)
+            .map(|&(_, n)| Symbol(n))
     }
 
     /// The symbol of a name, if the table has it.
     pub fn lookup(&self, name: &[u8]) -> Option<Symbol> {
         let hash = self.hash(name);
-        let shard = &self.shards[(hash >> 32) as usize % N_SHARDS];
-        let table = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        table
-            .find(hash, |&(h, n)| h == hash && self.name(Symbol(n)) == name)
-            .map(|&(_, n)| Symbol(n))
+        let shard = self.shard(hash).lock().unwrap_or_else(PoisonError::into_inner);
+        self.find(&shard.table, name, hash)
     }
 
     /// The name of a symbol of this table, as bytes. Empty for a symbol of another table that this one does
@@ -161,9 +184,13 @@ impl Symbols {
     #[inline]
     pub fn name(&self, symbol: Symbol) -> &[u8] {
         let (chunk, index) = position(symbol.0);
-        match self.chunks.get(chunk).and_then(|c| c.get()).and_then(|chunk| chunk[index].get()) {
-            Some(name) => name,
-            None => b"",
+        let Some(chunk) = self.chunks.get(chunk).and_then(|c| c.get()) else { return b"" };
+        match chunk[index].load(Ordering::Acquire) {
+            0 => b"",
+            address => {
+                let cells = Cells::at(address as usize);
+                cells.skip(1).bytes(cells.word(0) as usize)
+            }
         }
     }
 
@@ -188,6 +215,15 @@ impl Symbols {
     pub(crate) fn hash(&self, bytes: &[u8]) -> u64 {
         hash_bytes(self.seed, bytes)
     }
+}
+
+fn upper_half(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// What a shard's table takes for the hash: it wants entropy at both ends.
+fn place_of(half: u32) -> u64 {
+    u64::from(half) << 32 | u64::from(half)
 }
 
 /// Chunk and place in it.
