@@ -169,7 +169,7 @@ impl Machine {
             (View::Int(x), View::Float(y)) => x as f64 == y,
             (View::Float(x), View::Int(y)) => x == y as f64,
             (View::Float(x), View::Float(y)) => x == y,
-            (View::String(x), View::String(y)) => x.bytes() == y.bytes(),
+            (View::String(x), View::String(y)) => x == y || x.bytes() == y.bytes(),
             (View::Path(x), View::Path(y)) => {
                 x.accessor() == y.accessor() && x.bytes() == y.bytes()
             }

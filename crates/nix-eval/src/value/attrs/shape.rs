@@ -156,9 +156,9 @@ const _: () = {
     assert!(size_of::<Symbol>() == 4);
 };
 
-/// The interned shapes of an evaluator.
+/// The interned shapes of an evaluator, with their hashes: shapes lie all over the heap.
 #[derive(Default)]
-pub(crate) struct Shapes(Mutex<HashTable<Shape>>);
+pub(crate) struct Shapes(Mutex<HashTable<(u64, Shape)>>);
 
 impl Shapes {
     /// The shape with these names and places; see [`Shape::new`].
@@ -175,12 +175,14 @@ impl Shapes {
         let positions = if positions.iter().all(|p| *p == NO_POSITION) { &[] } else { positions };
         let hash = hash(names, positions);
         let mut table = self.0.lock().unwrap_or_else(|e| e.into_inner());
-        let same = |s: &Shape| s.names() == names && s.positions().unwrap_or(&[]) == positions;
-        if let Some(shape) = table.find(hash, same) {
-            return *shape;
+        let same = |&(h, s): &(u64, Shape)| {
+            h == hash && s.names() == names && s.positions().unwrap_or(&[]) == positions
+        };
+        if let Some(&(_, shape)) = table.find(hash, same) {
+            return shape;
         }
         let shape = Shape::new(bump, heap, names, positions, true);
-        table.insert_unique(hash, shape, |s| self::hash(s.names(), s.positions().unwrap_or(&[])));
+        table.insert_unique(hash, (hash, shape), |&(h, _)| h);
         shape
     }
 
