@@ -371,6 +371,29 @@ mod tests {
     }
 
     #[test]
+    fn what_was_given_back_is_used_again_whole_or_in_parts() {
+        let heap = Heap::default();
+        let mut bump = Bump::default();
+        let first = bump.words(&heap, 9);
+        let second = bump.words(&heap, 9);
+        first.put(8, 7);
+        bump.give_back(first, 9);
+        bump.give_back(second, 9);
+        assert_eq!(bump.any_words(&heap, 9), second);
+        let zeroed = bump.zeroed_words(&heap, 9);
+        assert_eq!(zeroed, first);
+        assert!(zeroed.slice(9).iter().all(|&w| w == 0));
+        // Three words of nine, then the six that are left; a single word is of no use.
+        bump.give_back(first, 9);
+        assert_eq!(bump.any_words(&heap, 3), first);
+        assert_eq!(bump.any_words(&heap, 6), first.skip(3));
+        bump.give_back(second, 4);
+        let fresh = bump.any_words(&heap, 3);
+        assert!(fresh != second && fresh != first);
+        assert_eq!(bump.any_words(&heap, 2), second);
+    }
+
+    #[test]
     fn passing_the_limit_is_noted_not_refused() {
         let heap = Heap::new(1 << 20);
         let mut bump = Bump::default();
