@@ -1,7 +1,8 @@
 //! Texts for the parsers.
 //!
 //! Each is copied with `_: ` before it and imported: both sides then read it, look up its names and make a
-//! function, and evaluate or print nothing of it.
+//! function, and evaluate or print nothing of it. Texts are read one by one: the system counts what this process had
+//! in memory as memory of the processes that it starts.
 
 use std::{
     fs,
@@ -30,9 +31,13 @@ impl Corpus {
     /// What cannot be read or written.
     pub(crate) fn committed(dir: PathBuf) -> Result<Corpus, String> {
         let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nixlib");
-        let mut texts = texts_below(&tree)?;
-        texts.retain(|text| !text.windows(8).any(|part| part == b"__nixlib"));
-        let copies: Vec<&[u8]> = (0..N_COPIES).flat_map(|_| &texts).map(Vec::as_slice).collect();
+        let mut texts = Vec::new();
+        for path in texts_below(&tree)? {
+            if !read(&path)?.windows(8).any(|part| part == b"__nixlib") {
+                texts.push(path);
+            }
+        }
+        let copies: Vec<&Path> = (0..N_COPIES).flat_map(|_| &texts).map(PathBuf::as_path).collect();
         Corpus::write(dir, &copies)
     }
 
@@ -42,7 +47,7 @@ impl Corpus {
     /// What cannot be read or written.
     pub(crate) fn of_tree(dir: PathBuf, tree: &Path, ours: &Path) -> Result<Corpus, String> {
         let texts = texts_below(tree)?;
-        let all: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+        let all: Vec<&Path> = texts.iter().map(PathBuf::as_path).collect();
         let first = Corpus::write(dir.join("all"), &all)?;
         let mut good = Vec::new();
         let mut todo = vec![(0, all.len())];
@@ -57,18 +62,19 @@ impl Corpus {
                 todo.extend([(start, middle), (middle, end)]);
             }
         }
-        let good: Vec<&[u8]> = good.into_iter().map(|i| all[i]).collect();
+        let good: Vec<&Path> = good.into_iter().map(|i| all[i]).collect();
         Corpus::write(dir.join("good"), &good)
     }
 
-    fn write(dir: PathBuf, texts: &[&[u8]]) -> Result<Corpus, String> {
+    fn write(dir: PathBuf, texts: &[&Path]) -> Result<Corpus, String> {
         fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+        let mut size_bytes = 0;
         for (i, text) in texts.iter().enumerate() {
             let path = dir.join(format!("{i}.nix"));
-            fs::write(&path, [b"_: ", *text].concat())
-                .map_err(|e| format!("{}: {e}", path.display()))?;
+            let text = [b"_: ", read(text)?.as_slice()].concat();
+            size_bytes += text.len() as u64;
+            fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
         }
-        let size_bytes = texts.iter().map(|text| text.len() as u64 + 3).sum();
         Ok(Corpus { dir, n_files: texts.len(), size_bytes })
     }
 
@@ -85,8 +91,12 @@ impl Corpus {
     }
 }
 
-/// The texts of a tree's `.nix` files, in order of their paths.
-fn texts_below(tree: &Path) -> Result<Vec<Vec<u8>>, String> {
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// The paths of a tree's `.nix` files, in order.
+fn texts_below(tree: &Path) -> Result<Vec<PathBuf>, String> {
     let mut paths = Vec::new();
     let mut todo = vec![tree.to_owned()];
     while let Some(dir) = todo.pop() {
@@ -102,6 +112,5 @@ fn texts_below(tree: &Path) -> Result<Vec<Vec<u8>>, String> {
         }
     }
     paths.sort();
-    let read = |path: PathBuf| fs::read(&path).map_err(|e| format!("{}: {e}", path.display()));
-    paths.into_iter().map(read).collect()
+    Ok(paths)
 }
