@@ -12,8 +12,9 @@ use crate::{
 /// Steps between two offers of what derivations need. To wake a helper costs more than to evaluate a small derivation.
 const APART: u64 = 1024;
 
-/// Steps before helpers are woken for what derivations need: a small evaluation ends sooner alone, with less memory.
-const SMALL: u64 = 1 << 20;
+/// Steps before helpers are woken for what derivations need, about a second: a NixOS system ends sooner alone, with less
+/// memory. What is wanted as a whole (lists, packages, `-A` paths) wakes them at once.
+const SMALL: u64 = 1 << 24;
 
 /// What a machine is to others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
