@@ -39,6 +39,13 @@ rec {
   needed = import joined;
   apart = [ (import a) (import b) ];
   mapped = { list = map (d: import d) [ a b ]; };
+  inputs = builtins.stringLength (derivation {
+    name = "inputs";
+    system = builtins.currentSystem;
+    builder = "/bin/sh";
+    x = import a;
+    y = import b;
+  }).drvPath > 0;
   outputs = [ (import "${two}") (import "${two.dev}") ];
 }
 "#;
@@ -54,6 +61,7 @@ pub(crate) fn collect(bed: Bed, trials: &mut Vec<Trial>) {
         // Different values, on different cores.
         ("apart", "[ \"a heard from-b\" \"b heard from-a\" ]"),
         ("mapped", "{ list = [ \"a heard from-b\" \"b heard from-a\" ]; }"),
+        ("inputs", "true"),
     ] {
         let run = move || meeting(bed, attribute, shows).map_err(Failed::from);
         trials.push(Trial::test(format!("ifd/built-together/{attribute}"), run));

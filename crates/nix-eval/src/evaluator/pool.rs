@@ -121,7 +121,6 @@ impl Pool {
         }
         self.active.store(true, Ordering::Release);
         let mut queue = lock(&self.work);
-        queue.stop = false;
         for number in 1..=n_helpers {
             let shared = shared.clone();
             let helper = std::thread::Builder::new().name(format!("nix-eval-{number}"));
@@ -132,16 +131,16 @@ impl Pool {
         }
     }
 
-    /// Ends all helpers; what they were doing is given back.
+    /// Forgets what is left to do, and ends all helpers; what they were doing is given back.
     pub(crate) fn stop(&self) {
-        if !self.is_active() {
-            return;
-        }
         let threads = {
             let mut queue = lock(&self.work);
-            queue.stop = true;
             queue.batches.clear();
             self.n_batches.store(0, Ordering::Relaxed);
+            if !self.is_active() {
+                return;
+            }
+            queue.stop = true;
             std::mem::take(&mut queue.threads)
         };
         lock(&self.waits).tokens.iter().for_each(CancelToken::cancel);
@@ -151,17 +150,22 @@ impl Pool {
             // A helper's panic has been noted by itself.
             let _ = thread.join();
         }
+        lock(&self.work).stop = false;
         self.active.store(false, Ordering::Release);
     }
 
-    /// Whether there is so much work already that small pieces are not worth offering.
+    /// Whether helpers have so much work already that small pieces are not worth offering.
     pub(crate) fn is_full(&self) -> bool {
-        self.n_batches.load(Ordering::Relaxed) as usize >= MAX_BATCHES
+        self.is_active() && self.n_batches.load(Ordering::Relaxed) as usize >= MAX_BATCHES
     }
 
-    /// Offers work: values in the order in which they will be needed.
+    /// Offers work: values in the order in which they will be needed. It waits until there are helpers; what was offered
+    /// last is then the likeliest to be still undone.
     pub(crate) fn offer(&self, values: Vec<Value>, work: Work, depth: u32) {
         let mut queue = lock(&self.work);
+        if queue.batches.len() >= MAX_BATCHES && !self.is_active() {
+            queue.batches.pop_front();
+        }
         if queue.stop || queue.batches.len() >= MAX_BATCHES {
             return;
         }

@@ -9,11 +9,12 @@ use crate::{
     value::{Thunk, Value, View},
 };
 
-/// Steps between two offers of what derivations need. To wake a helper costs more than to evaluate a small derivation.
+/// Steps between two offers of what derivations need, once there are helpers. To wake one costs more than to evaluate
+/// a small derivation.
 const APART: u64 = 1024;
 
-/// Steps before helpers are woken for what derivations need, about a second: a NixOS system ends sooner alone, with less
-/// memory. What is wanted as a whole (lists, packages, `-A` paths) wakes them at once.
+/// Steps before there are helpers for what derivations need, about a second: a NixOS system ends sooner alone, with less
+/// memory. What is wanted as a whole (lists, packages, `-A` paths) and builds during evaluation start them at once.
 const SMALL: u64 = 1 << 24;
 
 /// What a machine is to others.
@@ -66,8 +67,11 @@ impl Machine {
     /// derivations may be small and many.
     pub fn texts_ahead(&mut self, values: impl IntoIterator<Item = Value>) {
         let steps = self.meter.total();
-        let is_small = self.alone && steps < SMALL;
-        if is_small || !self.may_offer() || steps.wrapping_sub(self.offered_at) < APART {
+        if steps >= SMALL {
+            self.start_helpers();
+        }
+        let is_soon = !self.alone && steps.wrapping_sub(self.offered_at) < APART;
+        if is_soon || !self.may_offer() {
             return;
         }
         let mut offered = Vec::new();
@@ -78,7 +82,7 @@ impl Machine {
                 None => {}
             }
         }
-        self.offer(offered, Arc::new(text_ahead));
+        self.put_up(offered, Arc::new(text_ahead));
     }
 
     /// Whether the text of a value is at hand, or is not worth a thought.
@@ -105,13 +109,27 @@ impl Machine {
         self.role != Role::Alone && !self.shared.pool.is_full()
     }
 
-    fn offer(&mut self, mut values: Vec<Value>, work: Work) {
+    fn offer(&mut self, values: Vec<Value>, work: Work) {
+        if self.put_up(values, work) {
+            self.start_helpers();
+        }
+    }
+
+    /// Leaves work for helpers, if there are any or will be. Tells whether there was some.
+    fn put_up(&mut self, mut values: Vec<Value>, work: Work) -> bool {
         // The first is what this machine does next itself.
         if values.len() < 2 {
-            return;
+            return false;
         }
         values.remove(0);
         self.offered_at = self.meter.total();
+        self.shared.pool.offer(values, work, self.depth);
+        true
+    }
+
+    /// Starts helpers, unless they run or this machine may not have any: for work that is worth it, and where this
+    /// machine is about to wait for something else.
+    pub(super) fn start_helpers(&mut self) {
         if let Role::Leader(n_helpers) = self.role
             && self.alone
         {
@@ -119,7 +137,6 @@ impl Machine {
             let shared = self.shared.clone();
             shared.pool.start(&shared, n_helpers);
         }
-        self.shared.pool.offer(values, work, self.depth);
     }
 
     /// Whether this machine evaluates what another one will need.

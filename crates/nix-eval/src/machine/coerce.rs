@@ -239,6 +239,10 @@ impl Machine {
             };
             wanted.push(path);
         }
+        if wanted.iter().any(|path| matches!(path, DerivingPath::Built { .. })) {
+            // What else is needed may have to be built as well, and need not wait for this.
+            self.start_helpers();
+        }
         let host = self.host_arc();
         let paths = host.realise(&wanted, &self.host_cx())?;
         let dir = host.store_dir();
