@@ -53,6 +53,8 @@ impl Scratch {
         let mut command = self.bed.command(name);
         command.arg("--store").arg(self.store()).current_dir(&self.root);
         command.env_remove("NIX_CONFIG").env("XDG_CACHE_HOME", self.path("cache"));
+        // The machine's settings, such as no sandbox, are not those of the tests.
+        command.env("NIX_CONF_DIR", self.path("conf"));
         command
     }
 

@@ -322,7 +322,7 @@ impl Cells {
     /// `n` words as a slice of words.
     #[inline(always)]
     pub fn slice<'a>(self, n: usize) -> &'a [u64] {
-        // SAFETY: as in `word`; published objects do not change.
+        // SAFETY: as in `word`; published objects do not change, but for words that were given back, which nobody reads.
         unsafe { std::slice::from_raw_parts(self.0 as *const u64, n) }
     }
     /// `n` words as values.

@@ -20,8 +20,8 @@ use crate::{
 /// ends within seconds.
 const TAIL_CALLS_PER_DEPTH: u64 = 1000;
 
-/// What a name takes beside its text: a pointer and length, its place in a table, the allocator's share.
-const SYMBOL_BYTES: u64 = 80;
+/// What a name takes beside its text: its length, its address, its place in a table, all with room to grow.
+const SYMBOL_BYTES: u64 = 48;
 
 /// Forcing, with a type. `what` names the value for the message, such as
 /// `the second argument of 'builtins.elem'`.
@@ -167,7 +167,7 @@ impl Machine {
 
     /// The symbol of a name given as a string, whose context does not count.
     #[inline]
-    pub fn symbol_of_string(&self, name: Str) -> Symbol {
+    pub(crate) fn symbol_of_string(&self, name: Str) -> Symbol {
         name.symbol().unwrap_or_else(|| self.symbol_of(name.bytes()))
     }
 

@@ -48,7 +48,7 @@ impl Machine {
     }
 
     /// The name of a symbol as a string: the same one every time.
-    pub fn name_of(&mut self, symbol: Symbol) -> Value {
+    pub(crate) fn name_of(&mut self, symbol: Symbol) -> Value {
         let index = symbol.0 as usize;
         if let Some(&known) = self.names.get(index)
             && known != Value::HOLE
@@ -207,15 +207,6 @@ impl Machine {
     /// `{ }`.
     pub fn empty_attrs(&self) -> Value {
         self.shared.empty_attrs()
-    }
-
-    /// A set with the names of `like` and other values, in the order of its `iter`. Where the names were
-    /// written is not kept.
-    pub fn attrs_like(&mut self, like: Attrs, values: &[Value]) -> Value {
-        let shared = &*self.shared;
-        let flat = like.flatten(&shared.shapes, &mut self.bump, &shared.heap);
-        let shape = flat.top_shape().without_positions(&mut self.bump, &shared.heap);
-        Attrs::new(&mut self.bump, &shared.heap, shape, values).value()
     }
 
     /// A set of those attributes of `attrs` whose names `keep` accepts, positions included.

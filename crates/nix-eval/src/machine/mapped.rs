@@ -22,8 +22,8 @@ impl Machine {
     /// `map f list`. Polls once an element.
     ///
     /// # Errors
-    /// When a limit or the token says so.
-    pub fn map_list(&mut self, f: Value, list: List) -> Result<Value, Error> {
+    /// When there is no room for the list, or a limit or the token says so.
+    pub(crate) fn map_list(&mut self, f: Value, list: List) -> Result<Value, Error> {
         if list.is_empty() {
             return Ok(Value::EMPTY_LIST);
         }
@@ -34,9 +34,8 @@ impl Machine {
     ///
     /// # Errors
     /// When the list would pass the limit, or a limit or the token says so.
-    pub fn generate_list(&mut self, f: Value, n: u64) -> Result<Value, Error> {
-        // Each element needs a word in the list, a thunk, and when it is made a number.
-        self.check_list_len(n.saturating_mul(2))?;
+    pub(crate) fn generate_list(&mut self, f: Value, n: u64) -> Result<Value, Error> {
+        self.check_list_len(n)?;
         if n == 0 {
             return Ok(Value::EMPTY_LIST);
         }
@@ -55,8 +54,8 @@ impl Machine {
     /// `mapAttrs f attrs`. Polls once an attribute. Where the names were written is not kept.
     ///
     /// # Errors
-    /// When a limit or the token says so.
-    pub fn map_attrs(&mut self, f: Value, attrs: Attrs) -> Result<Value, Error> {
+    /// When there is no room for the set, or a limit or the token says so.
+    pub(crate) fn map_attrs(&mut self, f: Value, attrs: Attrs) -> Result<Value, Error> {
         if attrs.is_empty() {
             return Ok(self.empty_attrs());
         }
@@ -71,8 +70,9 @@ impl Machine {
         Ok(mapped.value())
     }
 
-    /// The thunks of a new block.
+    /// The thunks of a new block. There has to be room for the collection, too.
     fn block(&mut self, f: Value, source: Value, n: usize) -> Result<Cells, Error> {
+        self.check_room(16 * n as u64)?;
         let cells = self.any_words(HEADER + n);
         cells.put(0, f.0);
         cells.put(1, source.0);

@@ -11,8 +11,9 @@
 //! | 3 | failed | number of the failure × 8 | as before |
 //! | 4 | element of a mapped collection | its number × 8 | those of other elements, see [`crate::machine`]'s `mapped` |
 //!
-//! A worker claims a thunk by swapping *running* in, publishes by a release store, and then nobody reads
-//! the following words again. With one worker the swap is a plain store.
+//! A worker claims a thunk by swapping *running* in, and publishes by a release store. Only who has claimed a thunk reads
+//! the words that follow, and nobody claims one that has its value: then the worker that ran it uses them for other
+//! objects ([`crate::heap::Bump::give_back`]). With one worker the swap is a plain store.
 
 use std::sync::atomic::Ordering;
 
