@@ -46,13 +46,18 @@ impl Key {
         key
     }
 
-    /// A hash under the table's seed, which nobody can prepare names for.
+    /// A hash of the name `bytes` under the symbol table's seed, so that nobody can prepare names that collide. A
+    /// longer name counts as a whole: many may begin and end alike.
     #[inline]
-    fn hash(self, seed: u64) -> u64 {
+    fn hash(self, symbols: &Symbols, bytes: &[u8]) -> u32 {
+        if self.len > KEY_BYTES {
+            return symbols.hash(bytes) as u32;
+        }
+        let seed = symbols.id();
         let a = self.first ^ seed;
         let b = self.last ^ seed.rotate_left(32) ^ (self.len as u64) << 56;
         let product = a as u128 * b as u128;
-        product as u64 ^ (product >> 64) as u64
+        (product as u64 ^ (product >> 64) as u64) as u32
     }
 }
 
@@ -167,7 +172,7 @@ impl Names {
         key: Key,
         bytes: &[u8],
     ) -> Result<Name, (u32, usize)> {
-        let hash = key.hash(symbols.id()) as u32;
+        let hash = key.hash(symbols, bytes);
         let mask = self.table.len() - 1;
         let mut at = hash as usize & mask;
         loop {
@@ -244,5 +249,38 @@ impl Entry {
         }
         let start = self.start as usize;
         &text[start..start + self.key.len as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_any_length_have_hashes_of_their_own() {
+        let symbols = Symbols::default();
+        for (before, after) in
+            [("", ""), ("x", ""), ("beginning", "the_end"), ("beginnin", "_the_end")]
+        {
+            let hashes: std::collections::HashSet<u32> = (0..1000)
+                .map(|n| format!("{before}{n:04}{after}"))
+                .map(|name| Key::at(name.as_bytes(), 0, name.len()).hash(&symbols, name.as_bytes()))
+                .collect();
+            // Two of a thousand may have one by chance.
+            assert!(hashes.len() > 990, "{before}…{after}: {} of 1000", hashes.len());
+        }
+    }
+
+    #[test]
+    fn a_key_spells_short_names() {
+        let text = b"a ab abcdefg abcdefgh abcdefghi abcdefghijklmnop";
+        let mut keys = Vec::new();
+        for word in text.split(|&b| b == b' ') {
+            let start = word.as_ptr() as usize - text.as_ptr() as usize;
+            let key = Key::at(text, start, start + word.len());
+            assert_eq!(key, Key::at(word, 0, word.len()));
+            assert!(!keys.contains(&key));
+            keys.push(key);
+        }
     }
 }

@@ -558,17 +558,6 @@ fn meant_for_the_shell(mut error: Fail) -> Fail {
 
 /// Appends the segments of a path to the one that begins at `root` of `out`, which is empty for the root.
 fn append_segments(out: &mut Vec<u8>, root: usize, path: &[u8]) {
-    // The usual `./a/b.nix` has nothing to leave out.
-    if let Some(rest) = path.strip_prefix(b"./")
-        && !rest.is_empty()
-        && !rest.starts_with(b".")
-        && !rest.ends_with(b"/")
-        && memchr::memchr_iter(b'/', rest).all(|at| !matches!(rest.get(at + 1), Some(b'/' | b'.')))
-    {
-        out.push(b'/');
-        out.extend_from_slice(rest);
-        return;
-    }
     for segment in path.split(|&b| b == b'/') {
         match segment {
             b"" | b"." => {}
