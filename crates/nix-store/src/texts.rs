@@ -21,48 +21,43 @@ const MOST_WAITING: usize = 4 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Texts(Mutex<State>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// First byte and length, counted over all texts.
-    places: HashMap<StorePath, (u64, u32)>,
-    spilled: Spilled,
-    /// The texts that follow those in the file.
+    places: HashMap<StorePath, (u64, usize)>,
+    /// The first `n_spilled` bytes, once there were many.
+    file: Option<File>,
+    n_spilled: u64,
+    /// The texts that follow.
     waiting: Vec<u8>,
+    /// Bytes that may wait before they are written.
+    most_waiting: usize,
 }
 
-/// The texts that are no longer in memory.
-#[derive(Debug, Default)]
-enum Spilled {
-    #[default]
-    Nothing,
-    To {
-        file: File,
-        len: u64,
-    },
-    /// The machine gives no file; so many bytes may wait before it is asked again.
-    Refused {
-        until: usize,
-    },
+impl Default for State {
+    fn default() -> State {
+        State {
+            places: HashMap::new(),
+            file: None,
+            n_spilled: 0,
+            waiting: Vec::new(),
+            most_waiting: MOST_WAITING,
+        }
+    }
 }
 
 impl Texts {
     /// Keeps a text; a derivation that has one keeps it.
     pub(crate) fn insert(&self, path: StorePath, text: &[u8]) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { places, spilled, waiting } = &mut *state;
-        let Ok(len) = u32::try_from(text.len()) else { return };
-        let start = spilled.len() + waiting.len() as u64;
-        if places.contains_key(&path) {
+        if state.places.contains_key(&path) {
             return;
         }
-        places.insert(path, (start, len));
-        waiting.extend_from_slice(text);
-        let most = match spilled {
-            Spilled::Refused { until } => *until,
-            _ => MOST_WAITING,
-        };
-        if waiting.len() > most {
-            spilled.take(waiting);
+        let start = state.n_spilled + state.waiting.len() as u64;
+        state.places.insert(path, (start, text.len()));
+        state.waiting.extend_from_slice(text);
+        if state.waiting.len() > state.most_waiting {
+            state.spill();
         }
     }
 
@@ -73,40 +68,30 @@ impl Texts {
     pub(crate) fn get(&self, path: &StorePath) -> io::Result<Option<Vec<u8>>> {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(&(start, len)) = state.places.get(path) else { return Ok(None) };
-        let len = len as usize;
-        let Some(start) = start.checked_sub(state.spilled.len()) else {
-            let Spilled::To { file, .. } = &state.spilled else {
-                unreachable!("only a file holds texts that do not wait")
-            };
+        if let (Some(file), true) = (&state.file, start < state.n_spilled) {
             let mut text = vec![0; len];
             file.read_exact_at(&mut text, start)?;
             return Ok(Some(text));
-        };
-        Ok(Some(state.waiting[start as usize..start as usize + len].to_vec()))
+        }
+        let start = (start - state.n_spilled) as usize;
+        Ok(Some(state.waiting[start..start + len].to_vec()))
     }
 }
 
-impl Spilled {
-    fn len(&self) -> u64 {
-        match self {
-            Spilled::To { len, .. } => *len,
-            Spilled::Nothing | Spilled::Refused { .. } => 0,
+impl State {
+    /// Writes the waiting texts to the file. What cannot be written goes on waiting, until there is twice as much.
+    fn spill(&mut self) {
+        if self.file.is_none() {
+            self.file = tempfile::tempfile().ok();
         }
-    }
-
-    /// Writes the waiting texts to the file. What cannot be written goes on waiting.
-    fn take(&mut self, waiting: &mut Vec<u8>) {
-        if !matches!(self, Spilled::To { .. }) {
-            *self = match tempfile::tempfile() {
-                Ok(file) => Spilled::To { file, len: 0 },
-                Err(_) => Spilled::Refused { until: 2 * waiting.len() },
-            };
-        }
-        let Spilled::To { file, len } = self else { return };
-        // A text is read from the file only below `len`, so a half-written end does no harm.
-        if file.write_all_at(waiting, *len).is_ok() {
-            *len += waiting.len() as u64;
-            waiting.clear();
+        // Nothing is read from behind `n_spilled`, so a half-written end does no harm.
+        match &self.file {
+            Some(file) if file.write_all_at(&self.waiting, self.n_spilled).is_ok() => {
+                self.n_spilled += self.waiting.len() as u64;
+                self.waiting.clear();
+                self.most_waiting = MOST_WAITING;
+            }
+            _ => self.most_waiting = 2 * self.waiting.len(),
         }
     }
 }
@@ -128,7 +113,7 @@ mod tests {
             texts.insert(path(n), &text(n));
         }
         texts.insert(path(7), b"another");
-        assert!(matches!(texts.0.lock().expect("no panic").spilled, Spilled::To { .. }));
+        assert!(texts.0.lock().expect("no panic").n_spilled > 0);
         assert!(texts.0.lock().expect("no panic").waiting.len() <= MOST_WAITING);
         for n in [0, 1, 7, 5000, 11_998, 11_999] {
             assert_eq!(texts.get(&path(n)).expect("a file that can be read"), Some(text(n)));
@@ -137,13 +122,21 @@ mod tests {
     }
 
     #[test]
-    fn texts_stay_in_memory_where_there_is_no_file() {
+    fn texts_stay_in_memory_where_they_cannot_be_written() {
         let texts = Texts::default();
-        texts.0.lock().expect("no panic").spilled = Spilled::Refused { until: usize::MAX };
-        for n in 0..5000 {
-            texts.insert(path(n), &[n as u8; 1000]);
+        // Opened for reading: writing fails, as on a full disk.
+        texts.0.lock().expect("no panic").file = Some(File::open("/dev/null").expect("opens"));
+        let text = |n: usize| vec![n as u8; 1000];
+        for n in 0..12_000 {
+            texts.insert(path(n), &text(n));
         }
-        assert_eq!(texts.get(&path(3)).expect("memory"), Some(vec![3; 1000]));
-        assert_eq!(texts.get(&path(4999)).expect("memory"), Some(vec![135; 1000]));
+        let state = texts.0.lock().expect("no panic");
+        // It was tried at four megabytes and at eight.
+        assert_eq!((state.n_spilled, state.waiting.len()), (0, 12_000_000));
+        assert!(state.most_waiting > 16_000_000, "{}", state.most_waiting);
+        drop(state);
+        for n in [0, 3, 11_999] {
+            assert_eq!(texts.get(&path(n)).expect("memory"), Some(text(n)));
+        }
     }
 }
