@@ -9,7 +9,7 @@ use std::{
 
 use clap::ArgMatches;
 use nix_eval::{
-    SearchPathEntry,
+    ProgramCache, SearchPathEntry,
     answers::{Answer, Answers, Key},
     host::{Host, HostCx, Input, NixPath, Recording, Said},
 };
@@ -222,8 +222,41 @@ pub(crate) fn directory(settings: &Settings) -> Option<Answers> {
     if !settings.bool("eval-cache") {
         return None;
     }
+    let max_bytes = size(settings, "eval-cache-size")?;
     let dir = nix_store::fetch::cache_dir(|name| std::env::var(name).ok())?;
-    Some(Answers::new(dir.join("answers"), settings.number("eval-cache-size")))
+    Some(Answers::new(dir.join("answers"), max_bytes))
+}
+
+/// Where programs of files are kept, if they are.
+pub(crate) fn programs(settings: &Settings) -> Option<ProgramCache> {
+    if !settings.bool("eval-cache") {
+        return None;
+    }
+    let max_bytes = size(settings, "program-cache-size")?;
+    let dir = nix_store::fetch::cache_dir(|name| std::env::var(name).ok())?;
+    let key = Key::of([("build", build()?.as_bytes())]);
+    Some(ProgramCache::new(dir.join("programs"), max_bytes, key))
+}
+
+/// The setting of this name, if it leaves room for anything.
+fn size(settings: &Settings, name: &str) -> Option<u64> {
+    Some(settings.number(name)).filter(|&n_bytes| n_bytes > 0)
+}
+
+/// Tells this executable from all others.
+fn build() -> Option<String> {
+    let found = std::fs::metadata(std::env::current_exe().ok()?).ok()?;
+    Some(format!(
+        "{} {} {} {} {}.{} {}.{}",
+        env!("CARGO_PKG_VERSION"),
+        found.dev(),
+        found.ino(),
+        found.size(),
+        found.mtime(),
+        found.mtime_nsec(),
+        found.ctime(),
+        found.ctime_nsec(),
+    ))
 }
 
 /// What is kept of an answer.
@@ -258,22 +291,10 @@ pub(crate) fn key(
         return None;
     }
     let program = std::env::current_exe().ok()?;
-    let found = std::fs::metadata(&program).ok()?;
-    let build = format!(
-        "{} {} {} {} {}.{} {}.{}",
-        env!("CARGO_PKG_VERSION"),
-        found.dev(),
-        found.ino(),
-        found.size(),
-        found.mtime(),
-        found.mtime_nsec(),
-        found.ctime(),
-        found.ctime_nsec(),
-    );
     let mut parts: Vec<(String, Vec<u8>)> = Vec::new();
     let mut part = |name: &str, value: &[u8]| parts.push((name.to_owned(), value.to_vec()));
     part("program", program.as_os_str().as_bytes());
-    part("build", build.as_bytes());
+    part("build", build()?.as_bytes());
     part("user", &rustix::process::geteuid().as_raw().to_le_bytes());
     part("directory", std::env::current_dir().ok()?.as_os_str().as_bytes());
     part("terminal", &[u8::from(std::io::stdout().is_terminal())]);

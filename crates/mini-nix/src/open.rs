@@ -236,6 +236,7 @@ impl Session {
             || std::env::var("NIX_ABORT_ON_WARN")
                 .is_ok_and(|v| matches!(v.as_str(), "1" | "yes" | "true"));
         options.eval_cores = settings.number("eval-cores").try_into().unwrap_or(u32::MAX);
+        options.program_cache = answers::programs(&settings);
         options.limits.call_depth =
             settings.number("max-call-depth").try_into().unwrap_or(u32::MAX);
         if options.restrict_eval {

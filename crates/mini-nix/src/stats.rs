@@ -45,7 +45,7 @@ impl Wanted {
                 "read": stats.read_nanos as f64 / 1e9,
             },
             "evalCache": { "hit": hit },
-            "files": { "number": stats.files, "bytes": stats.source_bytes },
+            "files": { "number": stats.files, "known": stats.files_known, "bytes": stats.source_bytes },
             "thunks": {
                 "made": stats.thunks_made,
                 "avoided": stats.thunks_avoided,

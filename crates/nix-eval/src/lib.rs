@@ -9,6 +9,7 @@
 //! | [`syntax`], [`ir`], [`resolve`] | from bytes to a resolved program |
 //! | [`machine`], [`value`], [`heap`] | running it |
 //! | [`builtins`], [`regex`] | what programs can call |
+//! | [`answers`], [`ProgramCache`] | what is kept on disk |
 //! | [`packages`] | the derivations that a value holds |
 //! | [`profile`] | where the time went |
 //!
@@ -25,11 +26,13 @@ mod handle;
 pub mod heap;
 pub mod host;
 pub mod ir;
+mod kept;
 pub mod limits;
 pub mod machine;
 mod nix_tree;
 pub mod packages;
 pub mod profile;
+mod programs;
 pub mod regex;
 pub mod resolve;
 pub mod source;
@@ -47,6 +50,7 @@ pub use self::{
     handle::{Handle, Kind, Show},
     limits::{CancelToken, Limits},
     profile::Profile,
+    programs::ProgramCache,
 };
 
 /// The value of one expression, without an outside world and with the limits for programs from strangers.

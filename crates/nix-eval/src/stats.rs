@@ -18,7 +18,9 @@ pub struct Stats {
     pub select_misses: u64,
     /// Files loaded.
     pub files: u64,
-    /// Bytes of those files.
+    /// Those of them whose programs were kept.
+    pub files_known: u64,
+    /// Bytes of all those files.
     pub source_bytes: u64,
     /// Nanoseconds spent turning their texts into programs.
     pub read_nanos: u64,
@@ -40,6 +42,7 @@ impl Stats {
         self.builtin_calls += other.builtin_calls;
         self.select_misses += other.select_misses;
         self.files += other.files;
+        self.files_known += other.files_known;
         self.source_bytes += other.source_bytes;
         self.read_nanos += other.read_nanos;
         self.steps = other.steps;

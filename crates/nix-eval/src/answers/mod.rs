@@ -12,14 +12,16 @@
 //! Trap: the key has to name everything that is no question to the host: the program, the expression, its
 //! arguments, the options of the engine.
 
-mod files;
 mod format;
 
 use std::{collections::BTreeMap, io, path::PathBuf};
 
 use nix_formats::hash::{Hash, HashAlgo, Hasher};
 
-use crate::host::{Host, HostCx, Input, Record, Said, Stamp};
+use crate::{
+    host::{Host, HostCx, Input, Record, Said, Stamp},
+    kept,
+};
 
 /// A directory of answers.
 #[derive(Clone, Debug)]
@@ -30,7 +32,7 @@ pub struct Answers {
 
 /// Names an answer: a digest of all that is no question to the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Key([u8; 32]);
+pub struct Key(pub(crate) [u8; 32]);
 
 impl Key {
     /// From names and values, in order.
@@ -135,11 +137,11 @@ impl Answers {
     /// or fetched.
     pub fn find(&self, key: &Key, host: &dyn Host) -> Option<Answer> {
         let name = key.file_name();
-        let bytes = files::read(&self.dir, &name, self.max_bytes)?;
+        let bytes = kept::read(&self.dir, &name, self.max_bytes)?;
         let mut answer = Answer::parse(&bytes, key)?;
         if answer.renew(host)? {
             // Not missed if it fails: the next one compares contents again.
-            let _ = files::write(&self.dir, &name, &answer.to_bytes(key));
+            let _ = kept::write(&self.dir, &name, &answer.to_bytes(key));
         }
         Some(answer)
     }
@@ -157,9 +159,9 @@ impl Answers {
         if bytes.len() as u64 > self.max_bytes / 2 {
             return Ok(false);
         }
-        files::make_dir(&self.dir)?;
-        files::write(&self.dir, &key.file_name(), &bytes)?;
-        files::shrink(&self.dir, self.max_bytes)?;
+        kept::make_dir(&self.dir)?;
+        kept::write(&self.dir, &key.file_name(), &bytes)?;
+        kept::shrink(&self.dir, self.max_bytes)?;
         Ok(true)
     }
 }

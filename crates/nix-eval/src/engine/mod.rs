@@ -5,7 +5,10 @@ mod builtin_names;
 mod members;
 mod options;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use rustc_hash::FxHashMap;
 
@@ -22,6 +25,7 @@ use crate::{
     ir::GlobalId,
     limits::Limits,
     nix_tree,
+    programs::{ProgramCache, Programs},
     symbol::{Symbol, Symbols},
     value::{AccessorId, Builtin, BuiltinEntry},
 };
@@ -66,6 +70,7 @@ pub(crate) struct EngineInner {
     pub(crate) nix_path: Option<GlobalId>,
     pub(crate) load_derivation: BuiltinEntry,
     tree_files: Vec<BTreeMap<Vec<u8>, Arc<[u8]>>>,
+    programs: OnceLock<Programs>,
 }
 
 /// Options, builtins, names and sources. Cheap to clone; unchanging.
@@ -180,28 +185,36 @@ impl Engine {
             })
             .collect();
         let closures = options.closures.iter().map(|named| named.closure.clone()).collect();
-        Engine {
-            inner: Arc::new(EngineInner {
-                groups,
-                closures,
-                options,
-                symbols,
-                names,
-                entries: entries.into(),
-                kinds,
-                global_names,
-                builtin_names,
-                find_file,
-                nix_path,
-                load_derivation: BuiltinEntry::new(crate::machine::LOAD_DERIVATION),
-                tree_files,
-            }),
-        }
+        let inner = EngineInner {
+            groups,
+            closures,
+            options,
+            symbols,
+            names,
+            entries: entries.into(),
+            kinds,
+            global_names,
+            builtin_names,
+            find_file,
+            nix_path,
+            load_derivation: BuiltinEntry::new(crate::machine::LOAD_DERIVATION),
+            tree_files,
+            programs: OnceLock::new(),
+        };
+        Engine { inner: Arc::new(inner) }
     }
 
     /// A new session with a heap of its own.
     pub fn evaluator(&self) -> Evaluator {
         Evaluator::of(self.clone())
+    }
+
+    /// Writes the programs of files that were parsed to [`EngineOptions::program_cache`], once; the end of the engine
+    /// does it otherwise. Whoever ends the process without dropping the engine and all that it made calls it before.
+    pub fn keep_programs(&self) {
+        if let Some(programs) = self.inner.programs.get() {
+            programs.keep();
+        }
     }
 
     /// The options.
@@ -238,6 +251,29 @@ impl Engine {
 }
 
 impl EngineInner {
+    /// Where programs of files are kept, if anywhere.
+    pub(crate) fn programs(&self) -> Option<&Programs> {
+        let cache = self.options.program_cache.as_ref()?;
+        Some(self.programs.get_or_init(|| self.open_programs(cache.clone())))
+    }
+
+    fn open_programs(&self, cache: ProgramCache) -> Programs {
+        let features = format!("{:?}", self.options.syntax_features());
+        // Programs name them by number.
+        let mut globals = String::new();
+        for (kind, names) in [("global", &self.global_names), ("builtin", &self.builtin_names)] {
+            let mut names: Vec<(Symbol, GlobalId)> =
+                names.iter().map(|(&name, &id)| (name, id)).collect();
+            names.sort_by_key(|&(name, _)| name);
+            for (name, id) in names {
+                let name = String::from_utf8_lossy(self.symbols.name(name));
+                globals += &format!("{kind} {name} {} {}\n", id.0, self.arity(id));
+            }
+        }
+        let depends = [("features", features.as_bytes()), ("globals", globals.as_bytes())];
+        Programs::new(cache, &depends)
+    }
+
     /// The global of a bare name.
     pub(crate) fn global(&self, name: Symbol) -> Option<GlobalId> {
         self.global_names.get(&name).copied()

@@ -6,6 +6,7 @@ use super::{NamedClosure, builtin_names::GATED};
 use crate::{
     host::{Host, NixPath, NoHost},
     limits::Limits,
+    programs::ProgramCache,
     syntax::Lint,
     value::Builtin,
 };
@@ -93,6 +94,8 @@ pub struct EngineOptions {
     /// threads at once, and work that an error makes useless may be done; closures only ever run on the thread
     /// that asks. A limit on steps means one core.
     pub eval_cores: u32,
+    /// Where programs of files are kept, so that they need not be parsed again; `None`: nowhere.
+    pub program_cache: Option<ProgramCache>,
     /// Rust closures; [`super::EngineBuilder`] adds them.
     pub(crate) closures: Vec<NamedClosure>,
 }
@@ -121,6 +124,7 @@ impl Default for EngineOptions {
             project: None,
             limits: Limits::default(),
             eval_cores: 1,
+            program_cache: None,
             closures: Vec::new(),
         }
     }

@@ -27,6 +27,7 @@
 
 pub mod dump;
 mod spans;
+mod words;
 
 pub use spans::Spans;
 
@@ -396,6 +397,33 @@ pub struct Lambda {
     pub span: Span,
 }
 
+/// Which group each [`Node::Member`] is of, where the order of the members follows the numbers of symbols. Who brings
+/// a program to the symbols of another engine needs to know.
+#[derive(Clone, Debug, Default)]
+pub struct Groups {
+    /// Of each `Node::Member`, in the order of the nodes: the number of its group. A `let` is [`Groups::NONE`]: what
+    /// order its members have does not matter.
+    pub members: Vec<u32>,
+    /// Parallel to [`File::set_rests`]: the groups of `rec` sets.
+    pub sets: Vec<u32>,
+    /// Parallel to [`File::lambdas`]: the groups of formals.
+    pub lambdas: Vec<u32>,
+    /// How many there are.
+    pub len: u32,
+}
+
+impl Groups {
+    /// Instead of a number: no group, or that of a `let`.
+    pub const NONE: u32 = u32::MAX;
+
+    fn clear(&mut self) {
+        self.members.clear();
+        self.sets.clear();
+        self.lambdas.clear();
+        self.len = 0;
+    }
+}
+
 /// A whole file, resolved. Immutable once made.
 #[derive(Clone, Debug)]
 pub struct File {
@@ -425,6 +453,8 @@ pub struct File {
     pub bodies: Vec<Body>,
     /// Functions.
     pub lambdas: Vec<Lambda>,
+    /// Of the nodes.
+    pub groups: Groups,
     /// How many inline caches the file needs.
     pub n_caches: u32,
     /// What the file's author may want to change; in order of position.
@@ -448,6 +478,7 @@ impl File {
             lets: Vec::new(),
             bodies: Vec::new(),
             lambdas: Vec::new(),
+            groups: Groups::default(),
             n_caches: 0,
             warnings: Vec::new(),
         }
@@ -466,6 +497,7 @@ impl File {
         self.lets.clear();
         self.bodies.clear();
         self.lambdas.clear();
+        self.groups.clear();
         self.n_caches = 0;
         self.warnings.clear();
     }

@@ -48,6 +48,32 @@ impl Spans {
         }
     }
 
+    /// All that there is: what [`Spans::from_parts`] takes.
+    pub(crate) fn parts(&self) -> (&[u32], &[(u32, Span)]) {
+        (&self.words, &self.wide)
+    }
+
+    /// From what [`Spans::parts`] gave.
+    pub(crate) fn from_parts(words: Vec<u32>, wide: Vec<(u32, Span)>) -> Spans {
+        Spans { words, wide }
+    }
+
+    /// Puts those from `first` on into another order: where `order[i]` was comes to `i`.
+    pub(crate) fn reorder(&mut self, first: usize, order: &[u32]) {
+        if self.wide.is_empty() {
+            let old = self.words[first..first + order.len()].to_vec();
+            for (at, &from) in order.iter().enumerate() {
+                self.words[first + at] = old[from as usize];
+            }
+            return;
+        }
+        let old = std::mem::take(self);
+        for at in 0..old.len() {
+            let moved = at.checked_sub(first).and_then(|at| order.get(at));
+            self.push(old.get(moved.map_or(at, |&from| first + from as usize)));
+        }
+    }
+
     /// Bytes that they take.
     pub(crate) fn size_bytes(&self) -> usize {
         size_of_val(&*self.words) + size_of_val(&*self.wide)
@@ -87,6 +113,14 @@ mod tests {
         assert_eq!(list.len(), spans.len());
         for (index, &span) in spans.iter().enumerate() {
             assert_eq!(list.get(index), span);
+        }
+        let mut short = Spans::default();
+        spans.iter().for_each(|&span| short.push(Span { end: span.start + 1, ..span }));
+        for mut list in [list, short] {
+            let old: Vec<Span> = (0..list.len()).map(|index| list.get(index)).collect();
+            list.reorder(2, &[2, 0, 1]);
+            let moved: Vec<Span> = (0..list.len()).map(|index| list.get(index)).collect();
+            assert_eq!(moved, [old[0], old[1], old[4], old[2], old[3], old[5]]);
         }
     }
 }

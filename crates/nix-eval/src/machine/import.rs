@@ -75,20 +75,41 @@ impl Machine {
         self.stats.files += 1;
         self.stats.source_bytes += text.len() as u64;
         let began = std::time::Instant::now();
+        let is_file = matches!(origin, Origin::Path(_));
         let file = self.shared.sources.add(Source { origin, text: text.clone() });
         let mut reader = std::mem::take(&mut self.reader);
+        // A program of a scope depends on what the scope has.
+        let programs = engine.programs().filter(|_| is_file && scope.is_none());
+        if let Some(programs) = programs {
+            let found = self.in_frame(Site::Read(file), |_| {
+                reader.find(programs, &engine.symbols, file, &text, base_dir)
+            });
+            if let Some(program) = found {
+                self.reader = reader;
+                self.reader.trim();
+                self.stats.files_known += 1;
+                let unit = Unit::take(program, accessor, |program, constant| {
+                    self.constant(program, constant, accessor)
+                });
+                self.stats.read_nanos += began.elapsed().as_nanos() as u64;
+                return Ok(self.shared.keep_unit(unit));
+            }
+        }
         let result = self.in_frame(Site::Read(file), |m| {
             m.read_with(file, &text, base_dir, scope, |_, options| {
                 reader.read_here(&engine.symbols, file, &text, options).map(|_| ())
             })
         });
         let unit = result.map(|()| {
+            if let Some(programs) = programs {
+                reader.keep(programs, &engine.symbols, &text, base_dir);
+            }
             let program = reader.program();
             for (span, message) in &program.warnings {
                 let (line, column) = self.shared.sources.line_column(file, span.start);
                 self.warn(format!("{message} (line {line}, column {column})").as_bytes());
             }
-            Unit::new(program, accessor, |program, constant| {
+            Unit::copy(program, accessor, |program, constant| {
                 self.constant(program, constant, accessor)
             })
         });

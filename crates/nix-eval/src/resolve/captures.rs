@@ -7,7 +7,7 @@
 use rustc_hash::FxHashMap;
 
 use super::Resolver;
-use crate::ir::{Body, BodyId, NodeId, Place, Range};
+use crate::ir::{Body, BodyId, Groups, NodeId, Place, Range};
 
 /// A word in a body's frame.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,8 @@ pub(super) struct Cell {
     /// Which open body has it.
     level: u32,
     place: Place,
+    /// Of a group whose members are in the order of their symbols: its number, else [`Groups::NONE`].
+    pub(super) group: u32,
     /// The last body that captured it, and where; bodies are told apart by when they were opened.
     seen_by: u32,
     seen_at: u32,
@@ -125,8 +127,22 @@ impl Resolver<'_> {
 
     pub(super) fn new_cell(&mut self, place: Place) -> u32 {
         let cell = self.cells.len() as u32;
-        self.cells.push(Cell { level: self.level as u32, place, seen_by: 0, seen_at: 0 });
+        self.cells.push(Cell {
+            level: self.level as u32,
+            place,
+            group: Groups::NONE,
+            seen_by: 0,
+            seen_at: 0,
+        });
         cell
+    }
+
+    /// Numbers the group in a cell, whose members are in the order of their symbols.
+    pub(super) fn number_group(&mut self, cell: u32) -> u32 {
+        let group = self.out.groups.len;
+        self.out.groups.len += 1;
+        self.cells[cell as usize].group = group;
+        group
     }
 
     /// Where the innermost body finds a word.

@@ -2,7 +2,7 @@
 
 use super::{Fail, Resolver, classify::Unfilled};
 use crate::{
-    ir::{Formal, Formals, Lambda, LambdaId, Node, NodeId, Params, Place},
+    ir::{Formal, Formals, Groups, Lambda, LambdaId, Node, NodeId, Params, Place},
     source::Span,
     symbol::Symbol,
     syntax::{
@@ -46,6 +46,7 @@ impl Resolver<'_> {
         let bindings = self.bindings.len();
         let first = self.ast.lambdas[index as usize];
         let mut code = first.body;
+        let mut group = Groups::NONE;
         let params = match first.param {
             Param::Simple(name, span) => {
                 let base = self.args.len();
@@ -62,7 +63,11 @@ impl Resolver<'_> {
                 self.args.truncate(base);
                 Params::Simple(args)
             }
-            Param::Formals(pattern) => Params::Formals(Box::new(self.formals(pattern)?)),
+            Param::Formals(pattern) => {
+                let (formals, number) = self.formals(pattern)?;
+                group = number;
+                Params::Formals(Box::new(formals))
+            }
         };
         let root = match self.ast.node(code) {
             // A function that returns a function passes its name on.
@@ -73,6 +78,7 @@ impl Resolver<'_> {
         self.end_body(body, root);
         let id = LambdaId(self.out.lambdas.len() as u32);
         self.out.lambdas.push(Lambda { body, params, name, span });
+        self.out.groups.lambdas.push(group);
         Ok(self.add(Node::Lambda(id), span))
     }
 
@@ -83,13 +89,14 @@ impl Resolver<'_> {
         self.args.push((self.ast.names.symbol(name), span));
     }
 
-    /// Binds the formals and resolves their defaults, which see all of them.
-    fn formals(&mut self, pattern: u32) -> Result<Formals, Fail> {
+    /// Binds the formals and resolves their defaults, which see all of them. Gives the number of their group, too.
+    fn formals(&mut self, pattern: u32) -> Result<(Formals, u32), Fail> {
         let ast = self.ast;
         let pattern = ast.patterns[pattern as usize];
         let source = ast.formals_of(&pattern);
         let slot = self.new_slot();
         let cell = self.new_cell(Place::local(slot));
+        let group = self.number_group(cell);
         let mut order: Vec<u32> = (0..source.len() as u32).collect();
         order.sort_by_key(|&i| ast.names.symbol(source[i as usize].name));
         let mut source_order = vec![0; source.len()].into_boxed_slice();
@@ -114,11 +121,8 @@ impl Resolver<'_> {
             };
             formals.push(Formal { name, span: formal.span, default });
         }
-        Ok(Formals {
-            formals: formals.into(),
-            source_order,
-            args: pattern.args.map(|name| ast.names.symbol(name)),
-            ellipsis: pattern.ellipsis,
-        })
+        let args = pattern.args.map(|name| ast.names.symbol(name));
+        let ellipsis = pattern.ellipsis;
+        Ok((Formals { formals: formals.into(), source_order, args, ellipsis }, group))
     }
 }

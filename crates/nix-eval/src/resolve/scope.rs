@@ -155,7 +155,10 @@ impl Resolver<'_> {
     pub(super) fn variable_meaning(&mut self, name: Name, meaning: Meaning, span: Span) -> NodeId {
         let node = match meaning {
             Meaning::Var { cell } => Node::Var(self.place(cell)),
-            Meaning::Member { cell, index } => Node::Member { group: self.place(cell), index },
+            Meaning::Member { cell, index } => {
+                self.out.groups.members.push(self.cells[cell as usize].group);
+                Node::Member { group: self.place(cell), index }
+            }
             Meaning::Global(global) => Node::Global(global),
             Meaning::Scope => {
                 let name = self.ast.names.symbol(name);

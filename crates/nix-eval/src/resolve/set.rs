@@ -2,7 +2,7 @@
 
 use super::{Fail, Resolver, classify::Unfilled, scope::Meaning};
 use crate::{
-    ir::{LetGroup, LetId, Node, NodeId, Place, Range, SetId, SetLiteral, SetRest},
+    ir::{Groups, LetGroup, LetId, Node, NodeId, Place, Range, SetId, SetLiteral, SetRest},
     source::Span,
     symbol::{Symbol, names},
     syntax::ast::{Attr, Dynamic, Expr, Id, Set, Value},
@@ -29,12 +29,15 @@ impl Resolver<'_> {
         let base = self.words.len();
         let mut n_slots = 0;
         let mut group = None;
+        let mut number = Groups::NONE;
         // `inherit a` takes `a` from outside, so it is resolved before the set's names are bound.
         self.inherited(attrs)?;
         if set.recursive {
             let slot = self.new_slot();
             n_slots += 1;
-            group = Some((slot, self.bind_members(attrs, slot)));
+            let cell = self.bind_members(attrs, slot);
+            number = self.number_group(cell);
+            group = Some((slot, cell));
         }
         let cell = group.map(|(_, cell)| cell);
         let (sources, source_words) = self.sources(set, cell, &mut n_slots)?;
@@ -65,6 +68,7 @@ impl Resolver<'_> {
             rest = self.out.set_rests.len() as u32;
             let group = group.map(|(slot, _)| slot);
             self.out.set_rests.push(SetRest { group, sources, overrides, dynamic });
+            self.out.groups.sets.push(number);
         }
         // Sets inside this one have written their names already.
         let first = self.out.names.len() as u32;

@@ -18,7 +18,7 @@ pub mod tree;
 pub use error::{SyntaxError, SyntaxErrorKind, SyntaxHelp};
 pub use options::{DEFAULT_MAX_DEPTH, Features, Lint, ReadOptions};
 
-use crate::{ir, resolve, source::FileId, symbol::Symbols};
+use crate::{ir, programs::Programs, resolve, source::FileId, symbol::Symbols};
 
 /// Parses and resolves a text.
 ///
@@ -55,7 +55,13 @@ pub struct Reader {
     ast: ast::Ast,
     parser: parser::Scratch,
     resolver: resolve::Scratch,
+    /// A piece of a program as it is kept.
+    kept: Vec<u8>,
+    n_found: u32,
 }
+
+/// How many files it takes for names to be remembered from one to the next.
+const FILES_OF_MANY: u32 = 64;
 
 impl Default for Reader {
     fn default() -> Reader {
@@ -63,6 +69,8 @@ impl Default for Reader {
             ast: ast::Ast::new(),
             parser: parser::Scratch::default(),
             resolver: resolve::Scratch::default(),
+            kept: Vec::new(),
+            n_found: 0,
         }
     }
 }
@@ -110,6 +118,37 @@ impl Reader {
         std::mem::swap(&mut ast.text, &mut program.text);
         std::mem::swap(&mut ast.warnings, &mut program.warnings);
         Ok(program)
+    }
+
+    /// The program of a text that was read before, in this or another process. Its memory is its own.
+    pub(crate) fn find(
+        &mut self,
+        programs: &Programs,
+        symbols: &Symbols,
+        file: FileId,
+        text: &[u8],
+        base_dir: &[u8],
+    ) -> Option<ir::File> {
+        let Reader { ast, kept, n_found, .. } = self;
+        let intern = |name: &[u8]| ast.names.foreign(symbols, name);
+        let program = programs.find(base_dir, text, file, kept, intern)?;
+        *n_found += 1;
+        if *n_found == FILES_OF_MANY {
+            ast.names.remember();
+        }
+        Some(program)
+    }
+
+    /// Keeps the program of the last [`Reader::read_here`], which succeeded.
+    pub(crate) fn keep(
+        &mut self,
+        programs: &Programs,
+        symbols: &Symbols,
+        text: &[u8],
+        base_dir: &[u8],
+    ) {
+        let program = self.resolver.program();
+        programs.add(base_dir, text, program, symbols, self.ast.names.in_order());
     }
 
     /// The program of the last [`Reader::read_here`] that succeeded.

@@ -111,9 +111,8 @@ impl Names {
 
     /// Forgets all names, and keeps the memory unless it is much.
     pub(crate) fn clear(&mut self) {
-        if self.recent.is_empty() && !self.entries.is_empty() {
-            let none = Key { first: 0, last: 0, len: u32::MAX };
-            self.recent = vec![Recent { key: none, symbol: Symbol(0) }; N_RECENT];
+        if !self.entries.is_empty() {
+            self.remember();
         }
         self.entries.clear();
         if self.table.is_empty() || self.table.len() > MOST_KEPT {
@@ -210,6 +209,30 @@ impl Names {
             self.grow();
         }
         Name(number)
+    }
+
+    /// The symbols of the file's names, as they were met.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = Symbol> {
+        self.entries.iter().map(|entry| entry.symbol)
+    }
+
+    /// The symbol of a name of another file, which does not count here.
+    #[inline]
+    pub(crate) fn foreign(&mut self, symbols: &Symbols, name: &[u8]) -> Symbol {
+        let key = Key::at(name, 0, name.len());
+        if key.len > KEY_BYTES {
+            return symbols.intern(name);
+        }
+        let hash = key.hash(symbols, name);
+        self.symbol_of(symbols, name, key, hash)
+    }
+
+    /// Makes room for names of many files.
+    pub(crate) fn remember(&mut self) {
+        if self.recent.is_empty() {
+            let none = Key { first: 0, last: 0, len: u32::MAX };
+            self.recent = vec![Recent { key: none, symbol: Symbol(0) }; N_RECENT];
+        }
     }
 
     #[inline]

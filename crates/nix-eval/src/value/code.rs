@@ -138,13 +138,12 @@ impl Drop for Units {
 
 impl Unit {
     /// Prepares a program: copies what the machine needs of it. `constant` makes the heap value of a literal.
-    pub(crate) fn new(
+    pub(crate) fn copy(
         program: &mut ir::File,
         accessor: AccessorId,
-        mut constant: impl FnMut(&ir::File, ir::Const) -> Value,
+        constant: impl FnMut(&ir::File, ir::Const) -> Value,
     ) -> Box<Unit> {
-        let consts = program.consts.iter().map(|&c| constant(program, c)).collect();
-        let caches = (0..program.n_caches).map(|_| AtomicU64::new(0)).collect();
+        let consts = Unit::constants(program, constant);
         let file = ir::File {
             file: program.file,
             nodes: program.nodes.clone(),
@@ -159,6 +158,40 @@ impl Unit {
             n_caches: program.n_caches,
             ..ir::File::empty(program.file)
         };
+        Unit::new(file, program, consts, accessor)
+    }
+
+    /// Prepares a program whose memory is its own and no larger than it needs.
+    pub(crate) fn take(
+        mut program: ir::File,
+        accessor: AccessorId,
+        constant: impl FnMut(&ir::File, ir::Const) -> Value,
+    ) -> Box<Unit> {
+        let consts = Unit::constants(&program, constant);
+        program.text = Vec::new();
+        let rest = ir::File {
+            consts: std::mem::take(&mut program.consts),
+            bodies: std::mem::take(&mut program.bodies),
+            ..ir::File::empty(program.file)
+        };
+        Unit::new(program, &rest, consts, accessor)
+    }
+
+    fn constants(
+        program: &ir::File,
+        mut constant: impl FnMut(&ir::File, ir::Const) -> Value,
+    ) -> Box<[Value]> {
+        program.consts.iter().map(|&c| constant(program, c)).collect()
+    }
+
+    /// Of a program without constants and bodies, which `rest` has.
+    fn new(
+        file: ir::File,
+        rest: &ir::File,
+        consts: Box<[Value]>,
+        accessor: AccessorId,
+    ) -> Box<Unit> {
+        let caches = (0..file.n_caches).map(|_| AtomicU64::new(0)).collect();
         let mut unit = Box::new(Unit {
             file,
             consts,
@@ -173,11 +206,12 @@ impl Unit {
             root: body.root,
             n_locals: body.n_locals,
             captures: body.captures,
-            cheap: Cheap::of(program, body),
+            cheap: Cheap::of(&unit.file, &rest.consts, body),
         };
-        unit.bodies = program.bodies.iter().map(code).collect();
+        let bodies = rest.bodies.iter().map(code).collect();
+        unit.bodies = bodies;
         let lambda_code = |(index, lambda): (usize, &ir::Lambda)| {
-            let body = &program.bodies[lambda.body.0 as usize];
+            let body = &rest.bodies[lambda.body.0 as usize];
             LambdaCode {
                 unit: address,
                 root: body.root,
@@ -321,13 +355,13 @@ impl LambdaCode {
 }
 
 impl Cheap {
-    fn of(file: &ir::File, body: &ir::Body) -> Cheap {
+    fn of(file: &ir::File, consts: &[ir::Const], body: &ir::Body) -> Cheap {
         let captured = |id: NodeId| match file.node(id) {
             Node::Var(place) if place.is_captured() => u8::try_from(place.index()).ok(),
             _ => None,
         };
         let constant = |id: NodeId| match file.node(id) {
-            Node::Const(c) => match file.consts[c.0 as usize] {
+            Node::Const(c) => match consts[c.0 as usize] {
                 ir::Const::Int(n) if n > i64::from(i32::MIN) => i32::try_from(n).ok(),
                 _ => None,
             },

@@ -1,4 +1,4 @@
-//! Files of a directory of answers: read, replaced in one step, removed when there are too many.
+//! Files of a directory of what is kept: read, replaced in one step, removed when there are too many.
 
 use std::{
     fs::{self, File},
@@ -13,7 +13,7 @@ const USED_STEP: Duration = Duration::from_secs(60);
 
 /// A file's bytes, if it is ours, no longer than `max_bytes`, and in a directory that nobody else may write to. Notes
 /// that it was used.
-pub(super) fn read(dir: &Path, name: &str, max_bytes: u64) -> Option<Vec<u8>> {
+pub(crate) fn read(dir: &Path, name: &str, max_bytes: u64) -> Option<Vec<u8>> {
     let file = File::open(dir.join(name)).ok()?;
     let found = file.metadata().ok()?;
     if !found.is_file() || found.len() > max_bytes || !is_private(dir) {
@@ -21,17 +21,28 @@ pub(super) fn read(dir: &Path, name: &str, max_bytes: u64) -> Option<Vec<u8>> {
     }
     let mut bytes = Vec::with_capacity(usize::try_from(found.len()).ok()?);
     (&file).take(max_bytes).read_to_end(&mut bytes).ok()?;
+    note_use(&file, &found);
+    Some(bytes)
+}
+
+/// Notes that a file was used: those that were not for longest are removed first.
+pub(crate) fn note_use(file: &File, found: &fs::Metadata) {
     let now = SystemTime::now();
     let used = found.modified().ok().and_then(|used| now.duration_since(used).ok());
     if used.is_none_or(|ago| ago > USED_STEP) {
         // Only the order of removal suffers.
         let _ = file.set_modified(now);
     }
-    Some(bytes)
+}
+
+/// What no other process has in the name of a file at the same time, and this one hardly: who makes it makes it anew.
+pub(crate) fn unique() -> String {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    format!("{}.{nanos}", std::process::id())
 }
 
 /// Whether a directory belongs to this user and nobody else may write to it.
-fn is_private(dir: &Path) -> bool {
+pub(crate) fn is_private(dir: &Path) -> bool {
     fs::metadata(dir).is_ok_and(|found| {
         found.is_dir()
             && found.uid() == rustix::process::geteuid().as_raw()
@@ -43,7 +54,7 @@ fn is_private(dir: &Path) -> bool {
 ///
 /// # Errors
 /// What the file system says; others may write to the one that is there.
-pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
     if let Some(above) = dir.parent() {
         fs::create_dir_all(above)?;
     }
@@ -62,9 +73,8 @@ pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// What the file system says.
-pub(super) fn write(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    let scratch = dir.join(format!("{name}.{}.{nanos}", std::process::id()));
+pub(crate) fn write(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let scratch = dir.join(format!("{name}.{}", unique()));
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(&scratch)?;
     let written = file.write_all(bytes).and_then(|()| fs::rename(&scratch, dir.join(name)));
     if written.is_err() {
@@ -78,7 +88,7 @@ pub(super) fn write(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// What the file system says of the directory. What other processes remove meanwhile is gone too.
-pub(super) fn shrink(dir: &Path, max_bytes: u64) -> io::Result<()> {
+pub(crate) fn shrink(dir: &Path, max_bytes: u64) -> io::Result<()> {
     let mut all = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
