@@ -10,7 +10,9 @@
 //! Whoever reads has checked that the bytes are those that were written; what is checked here keeps damage that got through
 //! from asking for absurd amounts of memory, not from giving wrong programs.
 
-use rustc_hash::FxHashMap;
+use std::hash::Hasher;
+
+use rustc_hash::{FxHashMap, FxHasher};
 
 use super::{order::Orders, stream::Stream};
 use crate::{
@@ -24,17 +26,22 @@ use crate::{
 
 const NONE: u32 = u32::MAX;
 
-/// The bytes of a program. `in_order` are the file's names as the reader met them. `None` if it has other names, or
+/// Appends the bytes of a program. `in_order` are the file's names as the reader met them. `None` if it has other names, or
 /// warnings, which belong to a reading.
 pub(super) fn encode(
     program: &File,
     symbols: &Symbols,
     in_order: impl Iterator<Item = Symbol>,
-) -> Option<Vec<u8>> {
+    bytes: &mut Vec<u8>,
+) -> Option<()> {
     if !program.warnings.is_empty() {
         return None;
     }
-    let mut out = Writer::default();
+    // About as much as it takes: what is left behind while it grows is touched, what is left over is not.
+    let n_words = program.nodes.len() * 5 + program.extra.len() + program.sets.len() * 5;
+    let n_words = n_words + program.bodies.len() * 4 + program.names.len() * 2;
+    bytes.reserve(4 * n_words * 9 / 8 + program.text.len());
+    let mut out = Writer { bytes, numbers: FxHashMap::default() };
     let mut list: Vec<Symbol> = in_order.collect();
     // `let { … }` selects it without spelling it.
     list.push(names::BODY);
@@ -59,12 +66,11 @@ pub(super) fn encode(
     ] {
         out.word(u32::try_from(n).ok()?);
     }
-    for &name in &list {
-        out.word(symbols.name(name).len() as u32);
-    }
-    for &name in &list {
-        out.bytes.extend_from_slice(symbols.name(name));
-    }
+    let lengths: Vec<u32> = list.iter().map(|&name| symbols.name(name).len() as u32).collect();
+    let letters: Vec<u8> = list.iter().flat_map(|&name| symbols.name(name)).copied().collect();
+    out.words(&sum_of_names(&lengths, &letters));
+    out.words(&lengths);
+    out.bytes.extend_from_slice(&letters);
     let mut extra = program.extra.clone();
     for &node in &program.nodes {
         rename_path(&mut extra, node, |name| out.number(Symbol(name)))?;
@@ -78,7 +84,7 @@ pub(super) fn encode(
             Node::Scope { .. } => return None,
             _ => {}
         }
-        out.words(&words);
+        out.node(words);
     }
     out.spans(&program.spans);
     for &constant in &program.consts {
@@ -116,7 +122,7 @@ pub(super) fn encode(
     }
     out.words(&program.groups.members);
     out.bytes.extend_from_slice(&program.text);
-    Some(out.bytes)
+    Some(())
 }
 
 /// Replaces the names in a node's attribute path, which is in `extra`.
@@ -140,20 +146,26 @@ fn rename_path(
     Some(())
 }
 
-#[derive(Default)]
-struct Writer {
-    bytes: Vec<u8>,
+struct Writer<'a> {
+    bytes: &'a mut Vec<u8>,
     numbers: FxHashMap<Symbol, u32>,
 }
 
-impl Writer {
+impl Writer<'_> {
     fn word(&mut self, word: u32) {
         self.bytes.extend_from_slice(&word.to_le_bytes());
     }
 
     fn words(&mut self, words: &[u32]) {
-        self.bytes.reserve(4 * words.len());
-        words.iter().for_each(|&word| self.word(word));
+        self.bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    }
+
+    fn node(&mut self, words: [u32; 4]) {
+        let mut bytes = [0; 16];
+        for (to, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+            *to = word.to_le_bytes();
+        }
+        self.bytes.extend_from_slice(&bytes);
     }
 
     fn number(&self, name: Symbol) -> Option<u32> {
@@ -259,15 +271,28 @@ pub(super) fn decode(
     Some(program)
 }
 
-/// The symbols of the file's names: lengths of all, then letters.
+/// A check sum of their own: names that are interned stay, and their order can be seen by who compares functions.
+fn sum_of_names(lengths: &[u32], letters: &[u8]) -> [u32; 2] {
+    let mut hasher = FxHasher::default();
+    lengths.iter().for_each(|&length| hasher.write_u32(length));
+    hasher.write(letters);
+    let sum = hasher.finish();
+    [(sum >> 32) as u32, sum as u32]
+}
+
+/// The symbols of the file's names: check sum, lengths of all, then letters.
 fn symbols(
     from: &mut Stream<'_>,
     n: usize,
     mut intern: impl FnMut(&[u8]) -> Symbol,
 ) -> Option<Vec<Symbol>> {
+    let sum = from.record()?;
     let lengths = from.words(n)?;
     let n_letters = lengths.iter().map(|&n| n as usize).sum();
     let letters = from.bytes(n_letters)?;
+    if sum != sum_of_names(&lengths, &letters) {
+        return None;
+    }
     let mut rest = &letters[..];
     let mut all = Vec::with_capacity(n);
     for length in lengths {

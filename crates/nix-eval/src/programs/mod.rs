@@ -43,6 +43,9 @@ impl ProgramCache {
     }
 }
 
+/// The directory that a file lies in, and its text.
+pub(crate) type Source<'a> = (&'a [u8], &'a [u8]);
+
 /// Texts shorter than this are parsed faster than found.
 const MIN_TEXT: usize = 200;
 
@@ -85,8 +88,7 @@ impl Programs {
     /// The program of a text in a directory, if it is known. `buffer` is memory to be used again.
     pub(crate) fn find(
         &self,
-        dir: &[u8],
-        text: &[u8],
+        (dir, text): Source<'_>,
         file: FileId,
         buffer: &mut Vec<u8>,
         mut intern: impl FnMut(&[u8]) -> Symbol,
@@ -104,19 +106,22 @@ impl Programs {
         })
     }
 
-    /// Keeps the program of a text in a directory. `in_order` are the file's names as the reader met them.
+    /// Keeps the program of a text in a directory. `in_order` are the file's names as the reader met them, `buffer` is
+    /// memory to be used again.
     pub(crate) fn add(
         &self,
-        dir: &[u8],
-        text: &[u8],
+        (dir, text): Source<'_>,
         program: &ir::File,
         symbols: &Symbols,
         in_order: impl Iterator<Item = Symbol>,
+        buffer: &mut Vec<u8>,
     ) {
         if text.len() < MIN_TEXT || matches!(*lock(&self.new), Written::GivenUp) {
             return;
         }
-        let Some(bytes) = codec::encode(program, symbols, in_order) else { return };
+        segment::begin_entry(buffer, dir, text);
+        let Some(()) = codec::encode(program, symbols, in_order, buffer) else { return };
+        segment::end_entry(buffer);
         let mut new = lock(&self.new);
         if matches!(*new, Written::Nothing) {
             let made = kept::make_dir(&self.cache.dir);
@@ -126,7 +131,7 @@ impl Programs {
             };
         }
         let Written::Some(segment) = &mut *new else { return };
-        let added = segment.add(hash_of(dir, text), dir, text, &bytes);
+        let added = segment.add(hash_of(dir, text), buffer);
         // The files of one process shall not drive out all others.
         if added.is_err() || segment.n_bytes() > self.cache.max_bytes / 2 {
             *new = Written::GivenUp;

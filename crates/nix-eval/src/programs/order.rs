@@ -1,6 +1,8 @@
 //! Attributes and formals in the order of other symbols.
 
-use crate::ir::{File, Groups, Node, NodeId, Operand, Params};
+use crate::ir::{
+    Body, BodyId, File, Groups, Node, NodeId, Operand, Params, Place, Range, SetLiteral,
+};
 
 /// What has to move in a program.
 pub(super) struct Orders {
@@ -65,7 +67,7 @@ impl Orders {
             let group = *program.groups.sets.get(set.rest as usize)?;
             if group != Groups::NONE {
                 *self.moved.get_mut(group as usize)? = Some(places);
-                moved_sets.push((set.values, group));
+                moved_sets.push((set, group));
             }
         }
         for number in std::mem::take(&mut self.lambdas) {
@@ -82,31 +84,71 @@ impl Orders {
             }
             *self.moved.get_mut(group as usize)? = Some(places);
         }
-        let mut groups = std::mem::take(&mut program.groups.members).into_iter();
-        // Where values of moved sets are other names of their members.
-        let mut aliases = Vec::new();
-        for (number, node) in program.nodes.iter_mut().enumerate() {
-            let Node::Member { index, .. } = node else { continue };
-            let group = groups.next()?;
+        let groups = std::mem::take(&mut program.groups.members);
+        // Members of moved groups.
+        let mut moved = Vec::new();
+        let members = program.nodes.iter_mut().enumerate();
+        let members = members.filter_map(|(number, node)| match node {
+            Node::Member { index, .. } => Some((number, index)),
+            _ => None,
+        });
+        for ((number, index), &group) in members.zip(&groups) {
             if group == Groups::NONE {
                 continue;
             }
             if let Some(places) = self.moved.get(group as usize)? {
                 // The one after the formals is the whole argument.
                 *index = places.get(*index as usize).copied().unwrap_or(*index);
-                aliases.push((number as u32, group));
+                moved.push((number as u32, group));
             }
         }
-        // A member that is another name of one that is filled before it waits for nothing; now it may come first.
-        let is_alias = |value: NodeId, group: u32| match value.operand() {
-            Operand::Node(node) => aliases.binary_search(&(node.0, group)).is_ok(),
-            _ => false,
-        };
-        let has_alias = moved_sets.iter().any(|&(values, group)| {
-            program.words(values).iter().any(|&value| is_alias(NodeId(value), group))
-        });
-        (!has_alias).then_some(())
+        for (set, group) in moved_sets {
+            let is_own = |node: NodeId| moved.binary_search(&(node.0, group)).is_ok();
+            rename_aliases(program, &set, is_own)?;
+        }
+        Some(())
     }
+}
+
+/// A member of a `rec` set that is only another name of a member before it is that member's cell; of one that comes
+/// later, or of itself, it waits.
+fn rename_aliases(
+    program: &mut File,
+    set: &SetLiteral,
+    is_own: impl Fn(NodeId) -> bool,
+) -> Option<()> {
+    let slot = program.rest_of(set)?.group?;
+    for at in 0..set.values.len {
+        let word = (set.values.start + at) as usize;
+        let value = NodeId(*program.extra.get(word)?);
+        let (node, waits) = match value.operand() {
+            Operand::Node(node) => (node, false),
+            Operand::Suspend(body) => (program.bodies.get(body.0 as usize)?.root, true),
+            Operand::Const(_) => continue,
+        };
+        let Some(&Node::Member { index, .. }) = program.nodes.get(node.0 as usize) else {
+            continue;
+        };
+        if !is_own(node) || waits == (index >= at) {
+            continue;
+        }
+        let span = program.spans.get(node.0 as usize);
+        let new = NodeId(u32::try_from(program.nodes.len()).ok()?);
+        program.spans.push(span);
+        let place = Place::local(slot);
+        if waits {
+            program.nodes.push(Node::Member { group: place, index });
+            program.extra[word] = new.0;
+            continue;
+        }
+        program.nodes.push(Node::Member { group: Place::captured(0), index });
+        let captures = Range { start: u32::try_from(program.extra.len()).ok()?, len: 1 };
+        program.extra.push(place.0);
+        let body = BodyId(u32::try_from(program.bodies.len()).ok()?);
+        program.bodies.push(Body { root: new, captures, n_locals: 0 });
+        program.extra[word] = NodeId::suspend(body).0;
+    }
+    Some(())
 }
 
 /// Which element comes to each place.

@@ -13,7 +13,10 @@ use std::{
 
 use rustc_hash::FxHasher;
 
-use super::stream::{Stream, Sum};
+use super::{
+    Source,
+    stream::{Stream, Sum},
+};
 use crate::kept;
 
 const MARK: &[u8; 8] = b"nixprog1";
@@ -103,7 +106,7 @@ impl Segment {
     pub(super) fn find<T>(
         &self,
         hash: u64,
-        (dir, text): (&[u8], &[u8]),
+        (dir, text): Source<'_>,
         buffer: &mut Vec<u8>,
         mut decode: impl FnMut(&mut Stream<'_>) -> Option<T>,
     ) -> Option<T> {
@@ -141,6 +144,22 @@ impl Segment {
         slots.sort_by_key(|slot| slot.at);
         Some(slots)
     }
+}
+
+/// Begins an entry; the program comes next.
+pub(super) fn begin_entry(entry: &mut Vec<u8>, dir: &[u8], text: &[u8]) {
+    entry.clear();
+    entry.extend_from_slice(&[0; SUM_BYTES]);
+    entry.extend_from_slice(&(dir.len() as u32).to_le_bytes());
+    entry.extend_from_slice(&(text.len() as u32).to_le_bytes());
+    entry.extend_from_slice(dir);
+    entry.extend_from_slice(text);
+}
+
+/// Ends an entry that has its program.
+pub(super) fn end_entry(entry: &mut [u8]) {
+    let (sum, rest) = entry.split_at_mut(SUM_BYTES);
+    sum.copy_from_slice(&Sum::of(rest).to_le_bytes());
 }
 
 /// A file of programs that is being written. It has its name when it is finished, and is removed if it never is.
@@ -187,38 +206,27 @@ impl NewSegment {
         self.n_written + self.buffer.len() as u64
     }
 
-    /// Adds the program of a text in a directory.
+    /// Adds an entry.
     ///
     /// # Errors
     /// What the file system says.
-    pub(super) fn add(
-        &mut self,
-        hash: u64,
-        dir: &[u8],
-        text: &[u8],
-        program: &[u8],
-    ) -> io::Result<()> {
-        let mut entry = vec![0; SUM_BYTES];
-        entry.extend_from_slice(&(dir.len() as u32).to_le_bytes());
-        entry.extend_from_slice(&(text.len() as u32).to_le_bytes());
-        for part in [dir, text, program] {
-            entry.extend_from_slice(part);
-        }
-        let sum = Sum::of(&entry[SUM_BYTES..]);
-        entry[..SUM_BYTES].copy_from_slice(&sum.to_le_bytes());
-        self.push(hash, &entry)
-    }
-
-    /// Adds the bytes of an entry.
-    fn push(&mut self, hash: u64, entry: &[u8]) -> io::Result<()> {
+    pub(super) fn add(&mut self, hash: u64, entry: &[u8]) -> io::Result<()> {
         let (len, at) = (u32::try_from(entry.len()), u32::try_from(self.n_bytes() / UNIT));
         // One that is too large is not kept.
         let (Ok(len), Ok(at)) = (len, at) else { return Ok(()) };
-        self.buffer.extend_from_slice(entry);
-        let padded = self.buffer.len().next_multiple_of(UNIT as usize);
-        self.buffer.resize(padded, 0);
         self.slots.push(Slot { hash, at, len });
-        if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
+        let padding =
+            &[0; UNIT as usize][..entry.len().next_multiple_of(UNIT as usize) - entry.len()];
+        if entry.len() < BUFFER {
+            self.buffer.extend_from_slice(entry);
+            self.buffer.extend_from_slice(padding);
+            return if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) };
+        }
+        self.flush()?;
+        self.file.write_all(entry)?;
+        self.file.write_all(padding)?;
+        self.n_written += (entry.len() + padding.len()) as u64;
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -245,7 +253,7 @@ impl NewSegment {
                 }
                 entry.resize(slot.len as usize, 0);
                 other.file.read_exact_at(&mut entry, slot.start())?;
-                self.push(slot.hash, &entry)?;
+                self.add(slot.hash, &entry)?;
             }
         }
         Ok(())

@@ -38,7 +38,7 @@ in {
 
 /// Members that are other names of members of the same set: they need those that they name to be made first.
 const ALIASES: &str = "
-  { zz = rec { b = a; a = c; c = { d = 1; }; e = b; same = [ (a == b) (c == e) ]; };
+  { zz = rec { b = a; a = c; c = x: x; e = b; same = [ ([ a ] == [ b ]) ([ c ] == [ e ]) ([ b ] == [ e ]) ]; };
     more = rec { m = n; n = o; o = p; p = q; q = 2; }; filler = ''to be as long as a file that is worth it: one two
     three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen''; }
 ";
@@ -103,12 +103,13 @@ fn programs_are_found_again_whatever_the_order_of_names() {
         assert_eq!(dir.files().len(), 1);
         let again = session(&files, Some(dir.cache(1 << 20)));
         assert_eq!(show(&again, "/d/a.nix"), (expected.0.clone(), 1));
-        let other = session(&files, Some(dir.cache(1 << 20)));
-        number_backwards(&other, file);
-        let (text, n_known) = show(&other, "/d/a.nix");
-        assert_eq!(text, expected.0);
-        // What cannot be put into another order is parsed.
-        assert_eq!(n_known, u64::from(name == "order"));
+        // Whether functions are the same cell depends on the order of names, with and without a cache.
+        let backwards = |cache| {
+            let session = session(&files, cache);
+            number_backwards(&session, file);
+            show(&session, "/d/a.nix")
+        };
+        assert_eq!(backwards(Some(dir.cache(1 << 20))), (backwards(None).0, 1));
     }
 }
 

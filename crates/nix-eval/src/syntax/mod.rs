@@ -55,10 +55,13 @@ pub struct Reader {
     ast: ast::Ast,
     parser: parser::Scratch,
     resolver: resolve::Scratch,
-    /// A piece of a program as it is kept.
+    /// A program as it is kept, or a piece of it.
     kept: Vec<u8>,
     n_found: u32,
 }
+
+/// Bytes of the largest kept program whose memory is used again.
+const MOST_KEPT: usize = 1 << 18;
 
 /// How many files it takes for names to be remembered from one to the next.
 const FILES_OF_MANY: u32 = 64;
@@ -131,7 +134,7 @@ impl Reader {
     ) -> Option<ir::File> {
         let Reader { ast, kept, n_found, .. } = self;
         let intern = |name: &[u8]| ast.names.foreign(symbols, name);
-        let program = programs.find(base_dir, text, file, kept, intern)?;
+        let program = programs.find((base_dir, text), file, kept, intern)?;
         *n_found += 1;
         if *n_found == FILES_OF_MANY {
             ast.names.remember();
@@ -148,7 +151,8 @@ impl Reader {
         base_dir: &[u8],
     ) {
         let program = self.resolver.program();
-        programs.add(base_dir, text, program, symbols, self.ast.names.in_order());
+        let in_order = self.ast.names.in_order();
+        programs.add((base_dir, text), program, symbols, in_order, &mut self.kept);
     }
 
     /// The program of the last [`Reader::read_here`] that succeeded.
@@ -160,6 +164,9 @@ impl Reader {
     pub(crate) fn trim(&mut self) {
         self.ast.trim();
         self.resolver.trim();
+        if self.kept.capacity() > MOST_KEPT {
+            self.kept = Vec::new();
+        }
     }
 
     fn parse(
