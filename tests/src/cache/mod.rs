@@ -7,6 +7,7 @@ mod damage;
 mod inputs;
 mod lists;
 mod machine;
+mod programs;
 
 use std::process::Command;
 
@@ -23,6 +24,7 @@ pub(crate) fn collect(bed: Bed, trials: &mut Vec<Trial>) {
     damage::collect(bed, trials);
     lists::collect(bed, trials);
     machine::collect(bed, trials);
+    programs::collect(bed, trials);
 }
 
 fn add(
@@ -47,6 +49,8 @@ struct Asked {
     said: Said,
     hit: Option<bool>,
     n_files: u64,
+    /// Files whose programs were kept.
+    n_known: u64,
 }
 
 /// A call that has to succeed.
@@ -68,7 +72,8 @@ fn try_ask(scratch: &Scratch, command: &mut Command) -> Result<Result<Asked, Sai
     let read = std::fs::read(&stats).map_err(|e| format!("{command:?}: no statistics: {e}"))?;
     let stats: serde_json::Value = serde_json::from_slice(&read).map_err(|e| e.to_string())?;
     let n_files = stats["files"]["number"].as_u64().unwrap_or(u64::MAX);
-    Ok(Ok(Asked { said, hit: stats["evalCache"]["hit"].as_bool(), n_files }))
+    let n_known = stats["files"]["known"].as_u64().unwrap_or(u64::MAX);
+    Ok(Ok(Asked { said, hit: stats["evalCache"]["hit"].as_bool(), n_files, n_known }))
 }
 
 /// Asks, and looks whether the answer was known.

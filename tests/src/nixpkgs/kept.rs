@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use super::{arguments, both, scratch};
+use super::{CONFIGURATION, arguments, both, scratch};
 use crate::bed::{self, Bed};
 
 /// What a call printed on both streams, and whether its answer was known.
@@ -84,4 +84,78 @@ fn only_file(folder: &Path) -> Result<PathBuf, String> {
         [file] => Ok(file.clone()),
         others => Err(format!("not one file: {others:?}")),
     }
+}
+
+/// The same list with programs of files kept, also after a system whose names came in another order, and from files that
+/// are damaged.
+pub(super) fn programs(bed: Bed, tree: &Path) -> Result<(), String> {
+    let (_scratch, root) = scratch()?;
+    let call = |name: &str, more: &[&str]| {
+        let [mut command, _] = both(bed, name, &root);
+        command.env("NIX_REMOTE", "dummy://").env("XDG_CACHE_HOME", root.join("cache"));
+        command.args(["--option", "eval-cache-size", "0"]).args(more);
+        command
+    };
+    let list = |more: &[&str]| {
+        let mut command = call("env", more);
+        command.arg("-f").arg(tree).args(["-qaP", "--drv-path"]);
+        arguments(&mut command);
+        ask_known(&root, &mut command)
+    };
+    let configuration = root.join("configuration.nix");
+    fs::write(&configuration, CONFIGURATION).map_err(|e| e.to_string())?;
+    let system = |more: &[&str]| {
+        let mut command = call("instantiate", more);
+        command.arg(tree.join("nixos/default.nix")).args(["--eval", "-A", "system.drvPath"]);
+        command.args(["--argstr", "system", "x86_64-linux"]);
+        command.arg("--arg").arg("configuration").arg(&configuration);
+        ask_known(&root, &mut command)
+    };
+    let (wanted, _) = list(&["--no-eval-cache"])?;
+    let (wanted_system, _) = system(&["--no-eval-cache"])?;
+    let expect = |what: &str, (got, n_known): (Vec<u8>, u64), wanted: &[u8], at_least: u64| {
+        let at = got.iter().zip(wanted).position(|(got, wanted)| got != wanted);
+        if got != wanted {
+            return Err(format!("{what}: {} bytes, differing at {at:?}", got.len()));
+        }
+        if n_known < at_least {
+            return Err(format!("{what}: only {n_known} programs were known"));
+        }
+        Ok(())
+    };
+    expect("a system", system(&[])?, &wanted_system, 0)?;
+    expect("the list after the system", list(&[])?, &wanted, 100)?;
+    expect("the list again", list(&[])?, &wanted, 5000)?;
+    expect("the list on one core", list(&["--eval-cores", "1"])?, &wanted, 5000)?;
+    expect("the system after the list", system(&[])?, &wanted_system, 1000)?;
+    let folder = root.join("cache/mini-nix/programs");
+    for round in 0..4 {
+        let entries = fs::read_dir(&folder).map_err(|e| e.to_string())?;
+        for entry in entries {
+            let path = entry.map_err(|e| e.to_string())?.path();
+            let mut bytes = fs::read(&path).map_err(|e| e.to_string())?;
+            // A bit of every so many bytes: some entries are whole, others are not.
+            for at in (64 + round * 501..bytes.len()).step_by(100_003) {
+                bytes[at] ^= 1 << (at % 8);
+            }
+            let bytes = if round == 3 { &bytes[..bytes.len() / 2] } else { &bytes[..] };
+            fs::write(&path, bytes).map_err(|e| e.to_string())?;
+        }
+        expect(&format!("the list, damage {round}"), list(&[])?, &wanted, 0)?;
+        expect(&format!("the list after damage {round}"), list(&[])?, &wanted, 5000)?;
+    }
+    Ok(())
+}
+
+/// What a call printed, and how many programs were known.
+fn ask_known(root: &Path, command: &mut Command) -> Result<(Vec<u8>, u64), String> {
+    let stats = root.join("stats");
+    command.env("NIX_SHOW_STATS", "1").env("NIX_SHOW_STATS_PATH", &stats);
+    let output = bed::run(command)?;
+    if !output.status.success() {
+        return Err(format!("{command:?} failed\n{}", String::from_utf8_lossy(&output.stderr)));
+    }
+    let read = fs::read(&stats).map_err(|e| e.to_string())?;
+    let stats: serde_json::Value = serde_json::from_slice(&read).map_err(|e| e.to_string())?;
+    Ok((output.stdout, stats["files"]["known"].as_u64().unwrap_or_default()))
 }

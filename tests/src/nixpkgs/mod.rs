@@ -44,10 +44,11 @@ const CONFIGURATION: &str = r#"{
 pub(crate) fn collect(bed: Bed, trials: &mut Vec<Trial>) {
     let Some(tree) = std::env::var_os(VARIABLE).map(PathBuf::from) else { return };
     type Case = fn(Bed, &Path) -> Result<(), String>;
-    let cases: [(&str, Case); 5] = [
+    let cases: [(&str, Case); 6] = [
         ("nixpkgs/list", list),
         ("nixpkgs/list-as-json", list_as_json),
         ("nixpkgs/list-kept", kept::list),
+        ("nixpkgs/list-programs", kept::programs),
         ("nixpkgs/system", system),
         ("nixpkgs/closures", closures),
     ];

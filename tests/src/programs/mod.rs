@@ -10,6 +10,7 @@ mod ast;
 mod cores;
 mod differences;
 pub(crate) mod generate;
+mod kept;
 mod ours;
 pub(crate) mod peer;
 pub(crate) mod rng;
@@ -87,6 +88,7 @@ pub(crate) fn collect(bed: Bed, trials: &mut Vec<Trial>) -> Result<Programs, Str
         }));
     }
     cores::collect(n, first, &table, trials);
+    kept::collect(n, first, &table, trials);
     Ok(programs)
 }
 

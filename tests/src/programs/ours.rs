@@ -8,10 +8,10 @@ use std::{
 };
 
 use nix_eval::{
-    Engine, EngineOptions, Error,
+    Engine, EngineOptions, Error, ProgramCache,
     builtins::{json::to_json, xml},
     error::Class,
-    host::{FsHost, TraceEvent},
+    host::{FsHost, NixPath, TraceEvent},
     machine::Machine,
     value::{ContextBuilder, Value, print},
 };
@@ -40,6 +40,11 @@ pub(crate) struct Run {
 impl Ours {
     /// For programs whose relative paths begin at `folder`.
     pub(crate) fn new(folder: &Path) -> Ours {
+        Ours::keeping(folder, None)
+    }
+
+    /// As [`Ours::new`]; programs of files are kept.
+    pub(crate) fn keeping(folder: &Path, cache: Option<ProgramCache>) -> Ours {
         use std::os::unix::ffi::OsStrExt;
         let traces = Arc::new(Mutex::new(Vec::new()));
         let heard = traces.clone();
@@ -57,6 +62,7 @@ impl Ours {
         options.builtins = nix_store::builtins::BUILTINS.to_vec();
         options.host = Arc::new(StoreHost::new(host));
         options.use_nixlib = false;
+        options.program_cache = cache;
         options.limits.deadline = Some(DEADLINE);
         options.limits.heap_bytes = 4 << 30;
         Ours {
@@ -73,12 +79,34 @@ impl Ours {
 
     /// The same on this many cores.
     pub(crate) fn run_on(&self, cores: u32, program: &str, mode: Mode) -> Run {
-        let run = || {
-            let evaluator = self.engine.evaluator();
+        self.run_with(|engine| {
+            let evaluator = engine.evaluator();
             evaluator.set_eval_cores(cores);
             let handle = evaluator.eval(program, "program", &self.folder)?;
             handle.with(|m, v| show(m, v, mode))
-        };
+        })
+    }
+
+    /// Runs the program in a file; says how many programs of files were known.
+    pub(crate) fn run_file(&self, file: &Path, mode: Mode) -> (Run, u64) {
+        use std::os::unix::ffi::OsStrExt;
+        let evaluator = self.engine.evaluator();
+        let run = self.run_with(|_| {
+            let path = NixPath::root(file.as_os_str().as_bytes());
+            evaluator.import(&path)?.with(|m, v| show(m, v, mode))
+        });
+        (run, evaluator.stats().files_known)
+    }
+
+    /// Numbers names before any program does.
+    pub(crate) fn number<'a>(&self, names: impl Iterator<Item = &'a String>) {
+        for name in names {
+            self.engine.symbols().intern(name.as_bytes());
+        }
+    }
+
+    fn run_with(&self, run: impl FnOnce(&Engine) -> Result<Vec<u8>, Error>) -> Run {
+        let run = || run(&self.engine);
         let mut text = String::new();
         let answer = match std::panic::catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(text)) => Answer::Value(text),
