@@ -3,6 +3,7 @@
 //! A case changes inputs at random, from a seed, beginning with some that are accepted; one whose outcome is new is
 //! kept and changed further. A few thousand in every run; how to ask for hours is in `docs/testing.md`.
 
+mod kept;
 mod seeds;
 mod targets;
 

@@ -6,7 +6,7 @@ use nix_eval::{
 };
 use nix_formats::nar;
 
-use super::targets::answer_key;
+use super::{kept, targets::answer_key};
 
 use crate::programs::{
     generate::{self, Table},
@@ -40,6 +40,7 @@ pub(super) fn of(target: &str) -> Result<Vec<Vec<u8>>, String> {
         "aterm" => [DRV, FIXED_DRV, FLOATING_DRV].map(|text| text.as_bytes().to_vec()).to_vec(),
         "nar" => nars().map_err(|e| e.to_string())?,
         "answer" => vec![kept_answer(0), kept_answer(3)],
+        "kept-programs" => kept::seeds().map_err(|e| e.to_string())?,
         "narinfo" => vec![NARINFO.as_bytes().to_vec()],
         "export" => exports().map_err(|e| e.to_string())?,
         "tar" => vec![archive(false), archive(true)],

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::kept;
 use nix_eval::{
     Engine, EngineOptions, Error, Limits, Show,
     answers::{Answer, Key},
@@ -46,6 +47,7 @@ pub(super) const TARGETS: &[Target] = &[
     Target { name: "narinfo", make: || Box::new(narinfo) },
     Target { name: "export", make: || Box::new(read_export) },
     Target { name: "answer", make: || Box::new(answer) },
+    Target { name: "kept-programs", make: kept::programs },
     Target { name: "tar", make: || Box::new(tar) },
     Target { name: "image", make: || Box::new(image) },
 ];

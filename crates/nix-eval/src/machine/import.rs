@@ -12,9 +12,10 @@ use crate::{
     ir,
     limits::LimitKind,
     profile::Site,
+    programs::Programs,
     source::{self, FileId, Location, Origin, Source},
     syntax::{
-        self, ReadOptions, SyntaxError, SyntaxErrorKind,
+        self, ReadOptions, Reader, SyntaxError, SyntaxErrorKind,
         tree::{Bounds, Parsed, SyntaxTree},
     },
     value::{AccessorId, Attrs, Builtin, ContextId, PathRef, Run, Str, Thunk, Value, code::Unit},
@@ -77,47 +78,63 @@ impl Machine {
         let began = std::time::Instant::now();
         let is_file = matches!(origin, Origin::Path(_));
         let file = self.shared.sources.add(Source { origin, text: text.clone() });
+        let source = (file, &*text, base_dir);
         let mut reader = std::mem::take(&mut self.reader);
         // A program of a scope depends on what the scope has.
         let programs = engine.programs().filter(|_| is_file && scope.is_none());
-        if let Some(programs) = programs {
-            let found = self.in_frame(Site::Read(file), |_| {
-                reader.find(programs, &engine.symbols, file, &text, base_dir)
-            });
-            if let Some(program) = found {
-                self.reader = reader;
-                self.reader.trim();
+        let kept = programs.and_then(|programs| {
+            self.in_frame(Site::Read(file), |_| reader.find(programs, &engine.symbols, source))
+        });
+        let unit = match kept {
+            Some(program) => {
                 self.stats.files_known += 1;
-                let unit = Unit::take(program, accessor, |program, constant| {
-                    self.constant(program, constant, accessor)
-                });
-                self.stats.read_nanos += began.elapsed().as_nanos() as u64;
-                return Ok(self.shared.keep_unit(unit));
+                Ok(self.unit_of(program, accessor))
             }
-        }
-        let result = self.in_frame(Site::Read(file), |m| {
-            m.read_with(file, &text, base_dir, scope, |_, options| {
-                reader.read_here(&engine.symbols, file, &text, options).map(|_| ())
-            })
-        });
-        let unit = result.map(|()| {
-            if let Some(programs) = programs {
-                reader.keep(programs, &engine.symbols, &text, base_dir);
-            }
-            let program = reader.program();
-            for (span, message) in &program.warnings {
-                let (line, column) = self.shared.sources.line_column(file, span.start);
-                self.warn(format!("{message} (line {line}, column {column})").as_bytes());
-            }
-            Unit::copy(program, accessor, |program, constant| {
-                self.constant(program, constant, accessor)
-            })
-        });
+            None => self.read_unit(&mut reader, source, accessor, scope, programs),
+        };
         reader.trim();
         self.reader = reader;
         let unit = unit?;
         self.stats.read_nanos += began.elapsed().as_nanos() as u64;
         Ok(self.shared.keep_unit(unit))
+    }
+
+    fn unit_of(&mut self, program: ir::File, accessor: AccessorId) -> Box<Unit> {
+        Unit::take(program, accessor, |program, constant| {
+            self.constant(program, constant, accessor)
+        })
+    }
+
+    /// Parses and resolves a text, and keeps its program.
+    fn read_unit(
+        &mut self,
+        reader: &mut Reader,
+        (file, text, base_dir): syntax::Place<'_>,
+        accessor: AccessorId,
+        scope: Option<Attrs>,
+        programs: Option<&Programs>,
+    ) -> Result<Box<Unit>, Error> {
+        let engine = self.shared.engine.clone();
+        self.in_frame(Site::Read(file), |m| {
+            m.read_with(file, text, base_dir, scope, |_, options| {
+                reader.read_here(&engine.symbols, file, text, options).map(|_| ())
+            })
+        })?;
+        if let Some(programs) = programs {
+            reader.keep(programs, &engine.symbols, (file, text, base_dir));
+        }
+        let program = reader.program();
+        for (span, message) in &program.warnings {
+            let (line, column) = self.shared.sources.line_column(file, span.start);
+            self.warn(format!("{message} (line {line}, column {column})").as_bytes());
+        }
+        // The memory of a large one would be given back anyway.
+        if let Some(program) = reader.take_large() {
+            return Ok(self.unit_of(program, accessor));
+        }
+        Ok(Unit::copy(reader.program(), accessor, |program, constant| {
+            self.constant(program, constant, accessor)
+        }))
     }
 
     /// Runs a reader of a source with the names and switches of this engine.

@@ -14,7 +14,7 @@ use std::hash::Hasher;
 
 use rustc_hash::{FxHashMap, FxHasher};
 
-use super::{order::Orders, stream::Stream};
+use super::{order::Orders, segment::NewSegment, stream::Stream};
 use crate::{
     ir::{
         Body, BodyId, CacheId, Const, File, Formal, Formals, Groups, Lambda, LetGroup, Node,
@@ -26,22 +26,18 @@ use crate::{
 
 const NONE: u32 = u32::MAX;
 
-/// Appends the bytes of a program. `in_order` are the file's names as the reader met them. `None` if it has other names, or
-/// warnings, which belong to a reading.
+/// Writes a program. `in_order` are the file's names as the reader met them. `None` if it has other names, or warnings,
+/// which belong to a reading.
 pub(super) fn encode(
     program: &File,
     symbols: &Symbols,
     in_order: impl Iterator<Item = Symbol>,
-    bytes: &mut Vec<u8>,
+    to: &mut NewSegment,
 ) -> Option<()> {
     if !program.warnings.is_empty() {
         return None;
     }
-    // About as much as it takes: what is left behind while it grows is touched, what is left over is not.
-    let n_words = program.nodes.len() * 5 + program.extra.len() + program.sets.len() * 5;
-    let n_words = n_words + program.bodies.len() * 4 + program.names.len() * 2;
-    bytes.reserve(4 * n_words * 9 / 8 + program.text.len());
-    let mut out = Writer { bytes, numbers: FxHashMap::default() };
+    let mut out = Writer { to, bytes: Vec::with_capacity(2 * MOST), numbers: FxHashMap::default() };
     let mut list: Vec<Symbol> = in_order.collect();
     // `let { … }` selects it without spelling it.
     list.push(names::BODY);
@@ -70,7 +66,7 @@ pub(super) fn encode(
     let letters: Vec<u8> = list.iter().flat_map(|&name| symbols.name(name)).copied().collect();
     out.words(&sum_of_names(&lengths, &letters));
     out.words(&lengths);
-    out.bytes.extend_from_slice(&letters);
+    out.text(&letters);
     let mut extra = program.extra.clone();
     for &node in &program.nodes {
         rename_path(&mut extra, node, |name| out.number(Symbol(name)))?;
@@ -84,7 +80,7 @@ pub(super) fn encode(
             Node::Scope { .. } => return None,
             _ => {}
         }
-        out.node(words);
+        out.words(&words);
     }
     out.spans(&program.spans);
     for &constant in &program.consts {
@@ -121,7 +117,7 @@ pub(super) fn encode(
         out.lambda(lambda, group)?;
     }
     out.words(&program.groups.members);
-    out.bytes.extend_from_slice(&program.text);
+    out.text(&program.text);
     Some(())
 }
 
@@ -147,25 +143,41 @@ fn rename_path(
 }
 
 struct Writer<'a> {
-    bytes: &'a mut Vec<u8>,
+    to: &'a mut NewSegment,
+    /// What is not written yet.
+    bytes: Vec<u8>,
     numbers: FxHashMap<Symbol, u32>,
+}
+
+/// How many bytes are written at a time, about.
+const MOST: usize = 1 << 12;
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        self.to.push(&self.bytes);
+    }
 }
 
 impl Writer<'_> {
     fn word(&mut self, word: u32) {
-        self.bytes.extend_from_slice(&word.to_le_bytes());
+        self.words(&[word]);
     }
 
+    #[inline]
     fn words(&mut self, words: &[u32]) {
-        self.bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        for words in words.chunks(MOST / 4) {
+            self.bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+            if self.bytes.len() >= MOST {
+                self.to.push(&self.bytes);
+                self.bytes.clear();
+            }
+        }
     }
 
-    fn node(&mut self, words: [u32; 4]) {
-        let mut bytes = [0; 16];
-        for (to, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
-            *to = word.to_le_bytes();
-        }
-        self.bytes.extend_from_slice(&bytes);
+    fn text(&mut self, text: &[u8]) {
+        self.to.push(&self.bytes);
+        self.bytes.clear();
+        self.to.push(text);
     }
 
     fn number(&self, name: Symbol) -> Option<u32> {

@@ -106,22 +106,17 @@ impl Programs {
         })
     }
 
-    /// Keeps the program of a text in a directory. `in_order` are the file's names as the reader met them, `buffer` is
-    /// memory to be used again.
+    /// Keeps the program of a text in a directory. `in_order` are the file's names as the reader met them.
     pub(crate) fn add(
         &self,
         (dir, text): Source<'_>,
         program: &ir::File,
         symbols: &Symbols,
         in_order: impl Iterator<Item = Symbol>,
-        buffer: &mut Vec<u8>,
     ) {
-        if text.len() < MIN_TEXT || matches!(*lock(&self.new), Written::GivenUp) {
+        if text.len() < MIN_TEXT {
             return;
         }
-        segment::begin_entry(buffer, dir, text);
-        let Some(()) = codec::encode(program, symbols, in_order, buffer) else { return };
-        segment::end_entry(buffer);
         let mut new = lock(&self.new);
         if matches!(*new, Written::Nothing) {
             let made = kept::make_dir(&self.cache.dir);
@@ -131,7 +126,9 @@ impl Programs {
             };
         }
         let Written::Some(segment) = &mut *new else { return };
-        let added = segment.add(hash_of(dir, text), buffer);
+        segment.begin((dir, text));
+        let encoded = codec::encode(program, symbols, in_order, segment);
+        let added = segment.end(encoded.map(|()| hash_of(dir, text)));
         // The files of one process shall not drive out all others.
         if added.is_err() || segment.n_bytes() > self.cache.max_bytes / 2 {
             *new = Written::GivenUp;

@@ -18,6 +18,11 @@ impl Orders {
     /// Looks for names that are out of order; `Some(None)` if there are none. `None` if the program is none.
     pub(super) fn find(program: &File, n_groups: usize) -> Option<Option<Orders>> {
         let mut orders = Orders { moved: Vec::new(), sets: Vec::new(), lambdas: Vec::new() };
+        // Each name belongs to one literal: what is done for each of them is done once.
+        let n_names: usize = program.sets.iter().map(|set| set.values.len as usize).sum();
+        if n_names != program.names.len() {
+            return None;
+        }
         for (number, set) in program.sets.iter().enumerate() {
             let first = set.first as usize;
             let names = program.names.get(first..first.checked_add(set.values.len as usize)?)?;

@@ -15,21 +15,20 @@ use rustc_hash::FxHasher;
 
 use super::{
     Source,
-    stream::{Stream, Sum},
+    stream::{PIECE, Stream, Sum},
 };
 use crate::kept;
 
 const MARK: &[u8; 8] = b"nixprog1";
 /// Mark, identity, where the table is, how many places it has, check sum; zeros.
 const HEAD_BYTES: usize = 64;
-/// Hash, where the entry is in units of [`UNIT`] bytes, its length; 0 is an empty place.
-const SLOT_BYTES: usize = 16;
+/// Hash, check sum of the entry, where it is in units of [`UNIT`] bytes, its length; 0 is an empty place.
+const SLOT_BYTES: usize = 24;
 /// An entry is near the place that its hash names.
 const N_NEAR: usize = 8;
 const UNIT: u64 = 16;
-/// The check sum of an entry; then come lengths of directory and text, these, and the program.
-const SUM_BYTES: usize = 8;
-/// Entries are written this many bytes at a time.
+/// Entries are written this many bytes at a time, at least. An entry is lengths of directory and text, these, and the
+/// program.
 const BUFFER: usize = 1 << 18;
 
 /// What programs depend on besides directory and text.
@@ -55,13 +54,15 @@ fn half(bytes: &[u8], at: usize) -> Option<u32> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Slot {
     hash: u64,
+    sum: u64,
     at: u32,
     len: u32,
 }
 
 impl Slot {
     fn read(bytes: &[u8]) -> Option<Slot> {
-        Some(Slot { hash: number(bytes, 0)?, at: half(bytes, 8)?, len: half(bytes, 12)? })
+        let (hash, sum) = (number(bytes, 0)?, number(bytes, 8)?);
+        Some(Slot { hash, sum, at: half(bytes, 16)?, len: half(bytes, 20)? })
     }
     fn start(self) -> u64 {
         u64::from(self.at) * UNIT
@@ -116,17 +117,13 @@ impl Segment {
         let slots = near.chunks_exact(SLOT_BYTES).map_while(Slot::read);
         let ours = slots.take_while(|slot| slot.len > 0).filter(|slot| slot.hash == hash);
         for slot in ours.filter(|slot| slot.end() <= self.table) {
-            // Its check sum is not part of what is summed.
-            let mut sum = [0; SUM_BYTES];
-            self.file.read_exact_at(&mut sum, slot.start()).ok()?;
-            let at = slot.start() + SUM_BYTES as u64;
-            let mut stream = Stream::new(&self.file, at.min(slot.end()), slot.end(), buffer);
+            let mut stream = Stream::new(&self.file, slot.start(), slot.end(), buffer);
             let lengths = stream.record::<2>();
             if lengths == Some([dir.len() as u32, text.len() as u32])
                 && stream.expect(dir).is_some()
                 && stream.expect(text).is_some()
                 && let Some(program) = decode(&mut stream)
-                && stream.finish() == Some(u64::from_le_bytes(sum))
+                && stream.finish() == Some(slot.sum)
             {
                 return Some(program);
             }
@@ -146,30 +143,20 @@ impl Segment {
     }
 }
 
-/// Begins an entry; the program comes next.
-pub(super) fn begin_entry(entry: &mut Vec<u8>, dir: &[u8], text: &[u8]) {
-    entry.clear();
-    entry.extend_from_slice(&[0; SUM_BYTES]);
-    entry.extend_from_slice(&(dir.len() as u32).to_le_bytes());
-    entry.extend_from_slice(&(text.len() as u32).to_le_bytes());
-    entry.extend_from_slice(dir);
-    entry.extend_from_slice(text);
-}
-
-/// Ends an entry that has its program.
-pub(super) fn end_entry(entry: &mut [u8]) {
-    let (sum, rest) = entry.split_at_mut(SUM_BYTES);
-    sum.copy_from_slice(&Sum::of(rest).to_le_bytes());
-}
-
 /// A file of programs that is being written. It has its name when it is finished, and is removed if it never is.
 #[derive(Debug)]
 pub(super) struct NewSegment {
     scratch: PathBuf,
     file: File,
-    /// Entries that are not in the file yet.
+    /// What is not in the file yet.
     buffer: Vec<u8>,
+    /// How much of it is summed, and what is not is shorter than a piece.
+    n_summed: usize,
     n_written: u64,
+    /// Of the entry at hand: where it begins, its check sum so far.
+    start: u64,
+    sum: Sum,
+    failure: Option<io::Error>,
     slots: Vec<Slot>,
     is_finished: bool,
 }
@@ -195,7 +182,11 @@ impl NewSegment {
             scratch,
             file,
             buffer: vec![0; HEAD_BYTES],
+            n_summed: HEAD_BYTES,
             n_written: 0,
+            start: 0,
+            sum: Sum::default(),
+            failure: None,
             slots: Vec::new(),
             is_finished: false,
         })
@@ -206,34 +197,70 @@ impl NewSegment {
         self.n_written + self.buffer.len() as u64
     }
 
-    /// Adds an entry.
+    /// Begins an entry; the bytes of the program come next.
+    pub(super) fn begin(&mut self, (dir, text): Source<'_>) {
+        self.begin_bytes();
+        self.push(&(dir.len() as u32).to_le_bytes());
+        self.push(&(text.len() as u32).to_le_bytes());
+        self.push(dir);
+        self.push(text);
+    }
+
+    fn begin_bytes(&mut self) {
+        self.start = self.n_bytes();
+        self.sum = Sum::default();
+    }
+
+    /// Adds bytes to the entry at hand.
+    pub(super) fn push(&mut self, mut bytes: &[u8]) {
+        loop {
+            let n = bytes.len().min(PIECE - (self.buffer.len() - self.n_summed));
+            let (now, later) = bytes.split_at(n);
+            self.buffer.extend_from_slice(now);
+            bytes = later;
+            if self.buffer.len() - self.n_summed < PIECE {
+                return;
+            }
+            self.sum.add(&self.buffer[self.n_summed..]);
+            self.n_summed = self.buffer.len();
+            self.flush_if_large();
+        }
+    }
+
+    /// Ends an entry, which is found by `hash`; by nobody without one.
     ///
     /// # Errors
-    /// What the file system says.
-    pub(super) fn add(&mut self, hash: u64, entry: &[u8]) -> io::Result<()> {
-        let (len, at) = (u32::try_from(entry.len()), u32::try_from(self.n_bytes() / UNIT));
-        // One that is too large is not kept.
-        let (Ok(len), Ok(at)) = (len, at) else { return Ok(()) };
-        self.slots.push(Slot { hash, at, len });
-        let padding =
-            &[0; UNIT as usize][..entry.len().next_multiple_of(UNIT as usize) - entry.len()];
-        if entry.len() < BUFFER {
-            self.buffer.extend_from_slice(entry);
-            self.buffer.extend_from_slice(padding);
-            return if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) };
+    /// What the file system said since the last one.
+    pub(super) fn end(&mut self, hash: Option<u64>) -> io::Result<()> {
+        if self.buffer.len() > self.n_summed {
+            self.sum.add(&self.buffer[self.n_summed..]);
         }
-        self.flush()?;
-        self.file.write_all(entry)?;
-        self.file.write_all(padding)?;
-        self.n_written += (entry.len() + padding.len()) as u64;
-        Ok(())
+        let (len, at) = (self.n_bytes() - self.start, self.start / UNIT);
+        // One that is too large is not found.
+        if let (Ok(len), Ok(at), Some(hash)) = (u32::try_from(len), u32::try_from(at), hash) {
+            self.slots.push(Slot { hash, sum: self.sum.finish(), at, len });
+        }
+        let padding = (self.n_bytes().next_multiple_of(UNIT) - self.n_bytes()) as usize;
+        self.buffer.resize(self.buffer.len() + padding, 0);
+        self.n_summed = self.buffer.len();
+        self.flush_if_large();
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    fn flush_if_large(&mut self) {
+        if self.buffer.len() >= BUFFER
+            && let Err(e) = self.flush()
+        {
+            self.failure.get_or_insert(e);
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.write_all(&self.buffer)?;
         self.n_written += self.buffer.len() as u64;
+        let written = self.file.write_all(&self.buffer);
         self.buffer.clear();
-        Ok(())
+        self.n_summed = 0;
+        written
     }
 
     /// Adds what another file has and this one does not.
@@ -253,7 +280,12 @@ impl NewSegment {
                 }
                 entry.resize(slot.len as usize, 0);
                 other.file.read_exact_at(&mut entry, slot.start())?;
-                self.add(slot.hash, &entry)?;
+                if Sum::of(&entry) != slot.sum {
+                    continue;
+                }
+                self.begin_bytes();
+                self.push(&entry);
+                self.end(Some(slot.hash))?;
             }
         }
         Ok(())
@@ -289,6 +321,7 @@ fn table_of(slots: &[Slot]) -> (usize, Vec<u8>) {
             let mut bytes = Vec::with_capacity(table.len() * SLOT_BYTES);
             for slot in &table {
                 bytes.extend_from_slice(&slot.hash.to_le_bytes());
+                bytes.extend_from_slice(&slot.sum.to_le_bytes());
                 bytes.extend_from_slice(&slot.at.to_le_bytes());
                 bytes.extend_from_slice(&slot.len.to_le_bytes());
             }
@@ -301,7 +334,7 @@ fn table_of(slots: &[Slot]) -> (usize, Vec<u8>) {
 /// Entries for which there is no place nearby are left out of a table that is much too large for them already.
 fn try_table(slots: &[Slot], n_places: usize) -> Option<Vec<Slot>> {
     let is_last_try = n_places > slots.len() * 32;
-    let mut table = vec![Slot { hash: 0, at: 0, len: 0 }; n_places + N_NEAR];
+    let mut table = vec![Slot { hash: 0, sum: 0, at: 0, len: 0 }; n_places + N_NEAR];
     for &slot in slots {
         let place = slot.hash as usize & (n_places - 1);
         match table[place..place + N_NEAR].iter_mut().find(|place| place.len == 0) {

@@ -13,8 +13,14 @@ pub(super) const PIECE: usize = 1 << 16;
 const MAX_RECORD: usize = 64;
 
 /// A check sum of the bytes of an entry, a piece at a time. Against damage, not against malice.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Sum(FxHasher);
+
+impl std::fmt::Debug for Sum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sum({:#x})", self.finish())
+    }
+}
 
 impl Sum {
     /// Adds bytes that are a piece, or the last ones.

@@ -78,7 +78,7 @@ pub(crate) struct Scratch {
     withs: Vec<u32>,
     words: Vec<u32>,
     args: Vec<(Symbol, Span)>,
-    /// Where programs are put together. Whoever keeps one copies it, so that it takes no more memory than it
+    /// Where programs are put together. Whoever keeps a small one copies it, so that it takes no more memory than it
     /// needs: it lives as long as its engine.
     out: Option<File>,
 }
@@ -89,9 +89,16 @@ impl Scratch {
         self.out.get_or_insert_with(|| File::empty(FileId(0)))
     }
 
+    /// Takes the program if it is so large that to copy it costs more than memory for the next one.
+    pub(crate) fn take_large(&mut self) -> Option<File> {
+        self.out.take_if(|out| out.nodes.len() > MOST_COPIED)
+    }
+
     /// Gives memory back that only large texts need.
     pub(crate) fn trim(&mut self) {
-        if self.out.as_ref().is_some_and(|out| out.nodes.capacity() > MOST_KEPT) {
+        if self.out.as_ref().is_some_and(|out| out.nodes.capacity() > MOST_KEPT)
+            || self.bodies.capacity() > MOST_KEPT
+        {
             *self = Scratch::default();
         }
     }
@@ -99,6 +106,8 @@ impl Scratch {
 
 /// Nodes of the largest text whose scratch is kept.
 const MOST_KEPT: usize = 1 << 16;
+/// Nodes of the largest program that is copied.
+const MOST_COPIED: usize = 1 << 13;
 
 /// Resolves a parsed text; the result is [`Scratch::program`]. Its `consts` are only those made here; they are
 /// numbered after those of the parser's arena.

@@ -55,13 +55,13 @@ pub struct Reader {
     ast: ast::Ast,
     parser: parser::Scratch,
     resolver: resolve::Scratch,
-    /// A program as it is kept, or a piece of it.
+    /// A piece of a program as it is kept.
     kept: Vec<u8>,
     n_found: u32,
 }
 
-/// Bytes of the largest kept program whose memory is used again.
-const MOST_KEPT: usize = 1 << 18;
+/// A source: its number, its text, and where its relative paths begin.
+pub(crate) type Place<'a> = (FileId, &'a [u8], &'a [u8]);
 
 /// How many files it takes for names to be remembered from one to the next.
 const FILES_OF_MANY: u32 = 64;
@@ -128,9 +128,7 @@ impl Reader {
         &mut self,
         programs: &Programs,
         symbols: &Symbols,
-        file: FileId,
-        text: &[u8],
-        base_dir: &[u8],
+        (file, text, base_dir): Place<'_>,
     ) -> Option<ir::File> {
         let Reader { ast, kept, n_found, .. } = self;
         let intern = |name: &[u8]| ast.names.foreign(symbols, name);
@@ -147,12 +145,15 @@ impl Reader {
         &mut self,
         programs: &Programs,
         symbols: &Symbols,
-        text: &[u8],
-        base_dir: &[u8],
+        (_, text, base_dir): Place<'_>,
     ) {
         let program = self.resolver.program();
-        let in_order = self.ast.names.in_order();
-        programs.add((base_dir, text), program, symbols, in_order, &mut self.kept);
+        programs.add((base_dir, text), program, symbols, self.ast.names.in_order());
+    }
+
+    /// The program of the last [`Reader::read_here`] that succeeded, if its memory is too large to be used again.
+    pub(crate) fn take_large(&mut self) -> Option<ir::File> {
+        self.resolver.take_large()
     }
 
     /// The program of the last [`Reader::read_here`] that succeeded.
@@ -164,9 +165,6 @@ impl Reader {
     pub(crate) fn trim(&mut self) {
         self.ast.trim();
         self.resolver.trim();
-        if self.kept.capacity() > MOST_KEPT {
-            self.kept = Vec::new();
-        }
     }
 
     fn parse(
