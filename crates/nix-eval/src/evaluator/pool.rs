@@ -14,7 +14,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
@@ -35,6 +35,8 @@ pub(crate) type Work = Arc<dyn Fn(&mut Machine, Value) -> Result<(), Error> + Se
 const PATIENCE: Duration = Duration::from_millis(2);
 /// Batches that wait at the same time; what comes on top of them is not worth keeping.
 const MAX_BATCHES: usize = 1024;
+/// Values that wait in all batches. They are memory that no limit counts: 4 MiB.
+const MAX_VALUES: usize = 1 << 19;
 
 /// Values to be evaluated, the next one last.
 struct Batch {
@@ -67,6 +69,7 @@ pub(crate) enum Waited {
 pub(crate) struct Pool {
     active: AtomicBool,
     n_batches: AtomicU32,
+    n_values: AtomicUsize,
     work: Mutex<Queue>,
     offered: Condvar,
     waits: Mutex<Waits>,
@@ -137,6 +140,7 @@ impl Pool {
             let mut queue = lock(&self.work);
             queue.batches.clear();
             self.n_batches.store(0, Ordering::Relaxed);
+            self.n_values.store(0, Ordering::Relaxed);
             if !self.is_active() {
                 return;
             }
@@ -154,21 +158,29 @@ impl Pool {
         self.active.store(false, Ordering::Release);
     }
 
-    /// Whether helpers have so much work already that small pieces are not worth offering.
-    pub(crate) fn is_full(&self) -> bool {
-        self.is_active() && self.n_batches.load(Ordering::Relaxed) as usize >= MAX_BATCHES
+    /// How many values may be offered; 0 when helpers have so much work already that small pieces are not worth
+    /// offering.
+    pub(crate) fn room(&self) -> usize {
+        if self.is_active() && self.n_batches.load(Ordering::Relaxed) as usize >= MAX_BATCHES {
+            return 0;
+        }
+        MAX_VALUES.saturating_sub(self.n_values.load(Ordering::Relaxed))
     }
 
     /// Offers work: values in the order in which they will be needed. It waits until there are helpers; what was offered
     /// last is then the likeliest to be still undone.
     pub(crate) fn offer(&self, values: Vec<Value>, work: Work, depth: u32) {
         let mut queue = lock(&self.work);
-        if queue.batches.len() >= MAX_BATCHES && !self.is_active() {
-            queue.batches.pop_front();
+        if queue.batches.len() >= MAX_BATCHES
+            && !self.is_active()
+            && let Some(old) = queue.batches.pop_front()
+        {
+            self.n_values.fetch_sub(old.values.len(), Ordering::Relaxed);
         }
         if queue.stop || queue.batches.len() >= MAX_BATCHES {
             return;
         }
+        self.n_values.fetch_add(values.len(), Ordering::Relaxed);
         queue.batches.push_back(Batch { values, work, depth });
         self.n_batches.store(queue.batches.len() as u32, Ordering::Relaxed);
         drop(queue);
@@ -185,6 +197,7 @@ impl Pool {
             while let Some(batch) = queue.batches.front_mut() {
                 match batch.values.pop() {
                     Some(value) => {
+                        self.n_values.fetch_sub(1, Ordering::Relaxed);
                         let job = Job { value, work: batch.work.clone(), depth: batch.depth };
                         // A token that was pulled for the last job does not count for this one. It is reset while nobody
                         // can say stop: one that is pulled to end everything stays pulled.

@@ -38,11 +38,13 @@ impl Machine {
         values: impl IntoIterator<Item = Value>,
         work: impl Fn(&mut Machine, Value) -> Result<(), Error> + Send + Sync + 'static,
     ) {
-        if !self.may_offer() {
+        let room = self.room();
+        if room == 0 {
             return;
         }
+        let values = values.into_iter().take(room);
         let values: Vec<Value> =
-            values.into_iter().filter(|v| v.peek().is_thunk() || v.as_attrs().is_some()).collect();
+            values.filter(|v| v.peek().is_thunk() || v.as_attrs().is_some()).collect();
         self.offer(values, Arc::new(work));
     }
 
@@ -52,7 +54,8 @@ impl Machine {
         n: usize,
         work: impl Fn(&mut Machine, usize) -> Result<(), Error> + Send + Sync + 'static,
     ) {
-        if !self.may_offer() {
+        let n = n.min(self.room());
+        if n == 0 {
             return;
         }
         let numbers = (0..n as i64).filter_map(Value::small_int).collect();
@@ -71,7 +74,11 @@ impl Machine {
             self.start_helpers();
         }
         let is_soon = !self.alone && steps.wrapping_sub(self.offered_at) < APART;
-        if is_soon || !self.may_offer() {
+        if is_soon {
+            return;
+        }
+        let room = self.room();
+        if room == 0 {
             return;
         }
         let mut offered = Vec::new();
@@ -82,6 +89,7 @@ impl Machine {
                 None => {}
             }
         }
+        offered.truncate(room);
         self.put_up(offered, Arc::new(text_ahead));
     }
 
@@ -104,9 +112,9 @@ impl Machine {
         }
     }
 
-    /// Whether helpers may be there that want work.
-    fn may_offer(&self) -> bool {
-        self.role != Role::Alone && !self.shared.pool.is_full()
+    /// How many values may be offered to helpers; 0 if there never are any, or they have enough.
+    fn room(&self) -> usize {
+        if self.role == Role::Alone { 0 } else { self.shared.pool.room() }
     }
 
     fn offer(&mut self, values: Vec<Value>, work: Work) {
