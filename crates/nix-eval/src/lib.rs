@@ -27,6 +27,8 @@ pub mod host;
 pub mod ir;
 pub mod limits;
 pub mod machine;
+#[cfg(test)]
+mod model;
 mod nix_tree;
 pub mod packages;
 pub mod profile;

@@ -7,8 +7,7 @@
 //! Work is offered in batches: the answering machine begins at the front of a batch, helpers at the back of the
 //! oldest one, so that they meet once and not at every element.
 //!
-//! A machine that needs a thunk which another one runs waits for it. Waits are known here, so a circle of them is
-//! seen: a helper in the circle gives up, which leaves the circle to one machine, who reports it as it always would.
+//! A machine that needs a thunk which another one runs waits for it; see [`super::waits`].
 
 use std::{
     collections::VecDeque,
@@ -17,10 +16,9 @@ use std::{
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
 };
 
-use super::{Shared, lock};
+use super::{Shared, Waited, Waits, lock};
 use crate::{
     error::Error,
     limits::CancelToken,
@@ -31,8 +29,6 @@ use crate::{
 /// What a helper does with a value that will be needed.
 pub(crate) type Work = Arc<dyn Fn(&mut Machine, Value) -> Result<(), Error> + Send + Sync>;
 
-/// How long a wait lasts before limits and token are looked at again.
-const PATIENCE: Duration = Duration::from_millis(2);
 /// Batches that wait at the same time; what comes on top of them is not worth keeping.
 const MAX_BATCHES: usize = 1024;
 /// Values that wait in all batches. They are memory that no limit counts: 4 MiB.
@@ -53,17 +49,6 @@ pub(crate) struct Job {
     pub(crate) depth: u32,
 }
 
-/// How a wait ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Waited {
-    /// The thunk may have changed.
-    Look,
-    /// Nothing has changed for a while.
-    Patience,
-    /// This helper has to give its work back.
-    GiveUp,
-}
-
 /// The pool of helpers of a session, while a request runs that has work for them.
 #[derive(Default)]
 pub(crate) struct Pool {
@@ -72,8 +57,7 @@ pub(crate) struct Pool {
     n_values: AtomicUsize,
     work: Mutex<Queue>,
     offered: Condvar,
-    waits: Mutex<Waits>,
-    settled: Condvar,
+    waits: Waits,
 }
 
 #[derive(Default)]
@@ -81,32 +65,6 @@ struct Queue {
     batches: VecDeque<Batch>,
     stop: bool,
     threads: Vec<JoinHandle<()>>,
-}
-
-/// Who waits for what, by number of machine; the answering machine is 0.
-#[derive(Default)]
-struct Waits {
-    waits: Vec<Option<(Thunk, u32)>>,
-    /// Pulled to have a helper give up; that of machine 0 is never used.
-    tokens: Vec<CancelToken>,
-}
-
-impl Waits {
-    /// A helper that takes part in a circle of waits through machine `me`, which waits for `owner`.
-    fn circle(&self, me: u32, owner: u32) -> Option<u32> {
-        let mut at = owner;
-        // A wait that is over may not be taken back yet, so circles without `me` can be seen: they are bounded.
-        for _ in 0..=self.waits.len() {
-            if at == me {
-                return Some(owner);
-            }
-            match self.waits.get(at as usize) {
-                Some(&Some((thunk, next))) if thunk.runner() == Some(next) => at = next,
-                _ => return None,
-            }
-        }
-        None
-    }
 }
 
 impl Pool {
@@ -117,11 +75,7 @@ impl Pool {
 
     /// Starts helpers. The caller is the answering machine of the outermost request.
     pub(crate) fn start(&self, shared: &Arc<Shared>, n_helpers: u32) {
-        {
-            let mut waits = lock(&self.waits);
-            waits.waits = vec![None; n_helpers as usize + 1];
-            waits.tokens = (0..=n_helpers).map(|_| CancelToken::new()).collect();
-        }
+        self.waits.start(n_helpers);
         self.active.store(true, Ordering::Release);
         let mut queue = lock(&self.work);
         for number in 1..=n_helpers {
@@ -147,9 +101,8 @@ impl Pool {
             queue.stop = true;
             std::mem::take(&mut queue.threads)
         };
-        lock(&self.waits).tokens.iter().for_each(CancelToken::cancel);
+        self.waits.stop();
         self.offered.notify_all();
-        self.settled.notify_all();
         for thread in threads {
             // A helper's panic has been noted by itself.
             let _ = thread.join();
@@ -201,7 +154,7 @@ impl Pool {
                         let job = Job { value, work: batch.work.clone(), depth: batch.depth };
                         // A token that was pulled for the last job does not count for this one. It is reset while nobody
                         // can say stop: one that is pulled to end everything stays pulled.
-                        lock(&self.waits).tokens[helper as usize].reset();
+                        self.waits.reset(helper);
                         return Some(job);
                     }
                     None => {
@@ -216,40 +169,16 @@ impl Pool {
 
     /// The token of a helper.
     pub(crate) fn token(&self, helper: u32) -> CancelToken {
-        lock(&self.waits).tokens[helper as usize].clone()
+        self.waits.token(helper)
     }
 
     /// Tells those who wait that a thunk they wait for is not running any more.
     pub(crate) fn wake(&self) {
-        // The lock makes sure that nobody is between a look at the thunk and the wait.
-        drop(lock(&self.waits));
-        self.settled.notify_all();
+        self.waits.wake();
     }
 
     /// Waits until a thunk that another machine runs is not running any more, or for a while.
     pub(crate) fn wait(&self, me: u32, thunk: Thunk) -> Waited {
-        let mut waits = lock(&self.waits);
-        let how = loop {
-            let Some(owner) = thunk.ask_to_be_told() else { break Waited::Look };
-            waits.waits[me as usize] = Some((thunk, owner));
-            if let Some(helper) = waits.circle(me, owner) {
-                if me != 0 {
-                    break Waited::GiveUp;
-                }
-                waits.tokens[helper as usize].cancel();
-                self.settled.notify_all();
-            }
-            let (guard, timeout) =
-                self.settled.wait_timeout(waits, PATIENCE).unwrap_or_else(PoisonError::into_inner);
-            waits = guard;
-            if me != 0 && waits.tokens[me as usize].is_cancelled() {
-                break Waited::GiveUp;
-            }
-            if timeout.timed_out() {
-                break Waited::Patience;
-            }
-        };
-        waits.waits[me as usize] = None;
-        how
+        self.waits.wait(me, thunk)
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::Machine;
 use crate::{
     error::{self, Error},
-    evaluator::{Job, Waited, Work},
-    value::{Thunk, Value, View},
+    evaluator::{Job, Work},
+    value::{Value, View},
 };
 
 /// Steps between two offers of what derivations need, once there are helpers. To wake one costs more than to evaluate
@@ -167,40 +167,6 @@ impl Machine {
         self.stack.clear();
         self.depth = job.depth;
         let _ = (job.work)(self, job.value);
-    }
-
-    /// Ends the run of a thunk that others may wait for.
-    #[inline(never)]
-    pub(super) fn settle_shared(
-        &mut self,
-        thunk: Thunk,
-        word: u64,
-        value: Value,
-    ) -> Result<Value, Error> {
-        let is_spoiled = self.spoiled.get();
-        if thunk.settle(if is_spoiled { word } else { value.0 }) {
-            self.shared.pool.wake();
-        }
-        if is_spoiled { Err(error::cancelled()) } else { Ok(value) }
-    }
-
-    /// Waits for a thunk that another machine runs.
-    ///
-    /// # Errors
-    /// When somebody asks to stop, or a helper has to give its work back.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn wait_for(&mut self, thunk: Thunk) -> Result<(), Error> {
-        match self.shared.pool.wait(self.worker, thunk) {
-            Waited::Look => Ok(()),
-            Waited::GiveUp => Err(error::cancelled()),
-            Waited::Patience => {
-                if let Some(why) = self.shared.unusable() {
-                    return Err(why);
-                }
-                self.poll_now()
-            }
-        }
     }
 }
 
