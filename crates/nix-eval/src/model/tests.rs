@@ -247,8 +247,8 @@ fn elements_and_calls() {
         assert!(int(m, v[1]).is_none_or(|n| n == 31));
     };
     let back: Job = |m, v| {
-        assert!(int(m, v[1]).is_none_or(|n| n == 31));
         assert!(int(m, v[2]).is_none_or(|n| n == 11));
+        assert!(int(m, v[1]).is_none_or(|n| n == 31));
         assert!(int(m, v[0]).is_none_or(|n| n == 22));
     };
     let done: Job = |m, v| {
