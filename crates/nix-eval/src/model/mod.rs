@@ -9,7 +9,8 @@
 //! [`Cells::put`] are loom's cells). A wait has no end by time here: one that nobody wakes is an error, too.
 //!
 //! Not the real thing: `run_element` (the words of `machine/mapped.rs`, by hand), the queue of offered work, and
-//! memory of 64 words. Of two machines all orders are gone through, of three those with two preemptions at most.
+//! memory of 64 words. Of two machines all orders are gone through (with four preemptions at most in one case), of
+//! three those with two preemptions at most.
 #![allow(unsafe_code, dead_code, unreachable_pub, reason = "a stand-in for parts of the crate")]
 #![allow(clippy::duplicate_mod, reason = "the same code over other words is the point")]
 

@@ -259,6 +259,7 @@ fn elements_and_calls() {
         // The words before the elements are as they were.
         assert_eq!(Cells::at(v[0].cells().address() - 16).word(0), Value::int(20).0);
     };
-    explore(ALL, make, &[there, back], done);
+    // There are more orders than are worth the time.
+    explore(4, make, &[there, back], done);
     explore(2, make, &[back, there, there], done);
 }
