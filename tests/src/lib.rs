@@ -16,6 +16,7 @@ mod ifd;
 mod images;
 mod instantiate;
 mod jobs;
+mod memory;
 mod nixpkgs;
 mod nixpkgs_lib;
 mod parse;
@@ -31,6 +32,9 @@ use std::process::ExitCode;
 
 /// Runs the cases that the words of the call choose.
 pub fn run() -> ExitCode {
+    if let Some(code) = memory::measure_if_asked() {
+        return code;
+    }
     let args = libtest_mimic::Arguments::from_args();
     let bed = match bed::Bed::find() {
         Ok(bed) => bed,
@@ -44,6 +48,7 @@ pub fn run() -> ExitCode {
     drv::collect(bed, &mut trials);
     instantiate::collect(bed, &mut trials);
     jobs::collect(bed, &mut trials);
+    memory::collect(bed, &mut trials);
     ifd::collect(bed, &mut trials);
     env::collect(bed, &mut trials);
     nixpkgs_lib::collect(bed, &mut trials);

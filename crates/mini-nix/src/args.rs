@@ -76,6 +76,9 @@ pub(crate) fn common(name: &'static str, about: &'static str) -> Command {
                     .action(ArgAction::Append)
                     .hide(true),
             ),
+            Kind::Size => {
+                command.arg(arg.num_args(1).value_name("SIZE").overrides_with(setting.name))
+            }
             Kind::Number | Kind::Text | Kind::Lint => {
                 command.arg(arg.num_args(1).overrides_with(setting.name))
             }
@@ -206,7 +209,7 @@ pub(crate) fn settings(matches: &ArgMatches) -> Result<Settings, Failure> {
                     set(&extra, value)?;
                 }
             }
-            Kind::Number | Kind::Text | Kind::Lint => {
+            Kind::Number | Kind::Size | Kind::Text | Kind::Lint => {
                 if let Some(value) = matches.get_one::<String>(setting.name) {
                     set(setting.name, value)?;
                 }

@@ -11,6 +11,7 @@ mod derivations;
 mod exit;
 mod files;
 mod legacy;
+mod memory;
 mod names;
 mod open;
 mod profile;

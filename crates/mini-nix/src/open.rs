@@ -13,7 +13,7 @@ use std::{
 use clap::ArgMatches;
 use nix_eval::{
     CancelToken, Engine, EngineOptions, Evaluator, SearchPathEntry,
-    error::{Error, Style},
+    error::{Error, Report, Style},
     host::{FsHost, Host, HostError, HostErrorKind, NixPath, Recording, TraceEvent},
     syntax::Lint,
 };
@@ -29,7 +29,7 @@ use crate::{
     answers::{self, Keeps},
     args,
     exit::Failure,
-    profile,
+    memory, profile,
     settings::Settings,
     stats,
 };
@@ -237,6 +237,7 @@ impl Session {
                 .is_ok_and(|v| matches!(v.as_str(), "1" | "yes" | "true"));
         options.eval_cores = settings.number("eval-cores").try_into().unwrap_or(u32::MAX);
         options.program_cache = answers::programs(&settings);
+        options.limits.heap_bytes = memory::limit(&settings);
         options.limits.call_depth =
             settings.number("max-call-depth").try_into().unwrap_or(u32::MAX);
         if options.restrict_eval {
@@ -276,9 +277,16 @@ impl Session {
         self.evaluator = evaluator;
     }
 
+    /// An evaluation error as data, with the remedies that the command line has.
+    pub(crate) fn report(&self, error: &Error) -> Report {
+        let mut report = error.report();
+        report.help.extend(memory::remedy(error, &self.settings));
+        report
+    }
+
     /// An evaluation error as a failure of the command.
     pub(crate) fn failure(&self, error: &Error) -> Failure {
-        let report = error.report();
+        let report = self.report(error);
         let text = if self.json_errors {
             report.to_json()
         } else {

@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Bool,
     /// A whole number; `K M G T` multiply by powers of 1024; `auto` where the default is `auto`.
     Number,
+    /// A whole number of bytes; `K M G T` multiply by powers of 1024.
+    Size,
     /// Any text.
     Text,
     /// `ignore`, `warn` or `fatal`.
@@ -45,7 +47,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row("allowed-uris", Kind::List, "", "addresses that restricted evaluation may fetch"),
     row("cores", Kind::Number, "0", "NIX_BUILD_CORES for builders; 0 = all"),
     row("eval-cache", Kind::Bool, "true", "whether answers of evaluations are kept and used again while nothing changed"),
-    row("eval-cache-size", Kind::Number, "100M", "bytes that kept answers may have in all; 0 = none are kept"),
+    row("eval-cache-size", Kind::Size, "100M", "bytes that kept answers may have in all; 0 = none are kept"),
     row("eval-cores", Kind::Number, "0", "processors that an evaluation may use; 0 = all, 1 = one after the other"),
     row("eval-profile-file", Kind::Text, "nix.profile", "where the profile of an evaluation is written"),
     row("eval-profiler", Kind::Text, "disabled", "'flamegraph' writes where an evaluation spends its time as folded stacks; see --profile"),
@@ -58,11 +60,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row("lint-url-literals", Kind::Lint, "ignore", "what to do about URLs without quotes"),
     row("log-lines", Kind::Number, "25", "lines of a failed build's log that are shown"),
     row("max-call-depth", Kind::Number, "10000", "nested calls before evaluation stops"),
+    row("max-heap", Kind::Size, "64G", "memory that an evaluation may use, such as 512M or 4G; 0 = no limit"),
     row("max-jobs", Kind::Number, "1", "builds at the same time; 'auto' = number of processors"),
     row("max-silent-time", Kind::Number, "0", "seconds without output before a build is stopped; 0 = never"),
     row("nix-path", Kind::List, "", "search path for <...>"),
     row("nixpkgs-fallback", Kind::Bool, "true", "whether <nixpkgs> means the built-in nixlib when nothing else provides it"),
-    row("program-cache-size", Kind::Number, "256M", "bytes that kept programs of files may have in all; 0 = none are kept"),
+    row("program-cache-size", Kind::Size, "256M", "bytes that kept programs of files may have in all; 0 = none are kept"),
     row("pure-eval", Kind::Bool, "false", "no environment, clock, or files that are not pinned"),
     row("restrict-eval", Kind::Bool, "false", "only files below the search path"),
     row("sandbox", Kind::Text, "true", "true, relaxed or false"),
@@ -231,6 +234,11 @@ impl Settings {
             Kind::Number if value != "auto" && number(value).is_none() => {
                 return Err(format!("setting '{name}' is a whole number, not '{value}'"));
             }
+            Kind::Size if number(value).is_none() => {
+                return Err(format!(
+                    "setting '{name}' is a size such as 512M or 4G, not '{value}'"
+                ));
+            }
             Kind::Lint if !matches!(value, "ignore" | "warn" | "fatal") => {
                 return Err(format!("setting '{name}' is ignore, warn or fatal, not '{value}'"));
             }
@@ -268,7 +276,7 @@ impl Settings {
         matches!(self.text(name), "true" | "yes" | "1")
     }
 
-    /// A setting of kind `Number`; `auto` is the number of processors.
+    /// A setting of kind `Number` or `Size`; `auto` is the number of processors.
     pub(crate) fn number(&self, name: &str) -> u64 {
         match self.text(name) {
             "auto" => std::thread::available_parallelism().map_or(1, |n| n.get() as u64),

@@ -29,6 +29,8 @@ pub mod ir;
 mod kept;
 pub mod limits;
 pub mod machine;
+#[cfg(test)]
+mod model;
 mod nix_tree;
 pub mod packages;
 pub mod profile;

@@ -195,6 +195,26 @@ const CASES: &[(&str, &str)] = &[
         "a way to an error",
         "KILO let f = n: builtins.addErrorContext (kilo + toString n) (f (n + 1)); in f 0",
     ),
+    // One list that nearly fills the heap: what walks over it needs room, too.
+    ("a long list forced deeply", "builtins.deepSeq (builtins.genList (i: i) 3500000) 1"),
+    ("long lists compared", "builtins.genList (i: i) 1700000 == builtins.genList (i: i) 1700000"),
+    (
+        "a long list as JSON",
+        "builtins.stringLength (builtins.toJSON (builtins.genList (i: i) 3000000))",
+    ),
+    (
+        "a long list as XML",
+        "builtins.stringLength (builtins.toXML (builtins.genList (i: i) 3000000))",
+    ),
+    (
+        "a long list as a string",
+        "builtins.stringLength (toString (builtins.genList (i: i) 3000000))",
+    ),
+    ("a long list shown", "builtins.genList (i: i) 3000000"),
+    (
+        "long lists offered to helpers",
+        "map (i: builtins.deepSeq (builtins.genList (j: [ i j ]) 100000) i) (builtins.genList (i: i) 1000)",
+    ),
     ("deep calls", "let f = n: 1 + f (n + 1); in f 0"),
     ("deep sets", "let f = n: { a = f (n + 1); }; in builtins.deepSeq (f 0) 1"),
 ];

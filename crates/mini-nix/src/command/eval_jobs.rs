@@ -310,7 +310,7 @@ impl<'a> Run<'a> {
     fn error_line(&self, path: &[String], error: &Error) -> Line {
         let style = Style { color: false, full_trace: self.session.settings.bool("show-trace") };
         let mut object = Object::new(path);
-        object.text("error", error.report().text(style).trim_end());
+        object.text("error", self.session.report(error).text(style).trim_end());
         Line { text: object.line(), drv: None }
     }
 

@@ -47,6 +47,8 @@ fn sort(m: &mut Machine, comparator: Value, list: Value) -> Result<Value, Error>
         let answer = m.call(comparator, &[a, b])?;
         m.force_bool(answer, "the return value of the sorting function passed to 'builtins.sort'")
     };
+    // The elements, and again while they are merged.
+    m.check_room(16 * list.len() as u64)?;
     let mut items = list.as_slice().to_vec();
     merge_sort(m, &mut items, &mut before)?;
     Ok(m.new_list(&items))

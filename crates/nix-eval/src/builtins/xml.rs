@@ -172,6 +172,7 @@ pub fn to_xml(
             }
             View::List(items) => {
                 w.open("list", &[]);
+                m.room_for(&mut todo, items.len() + 1)?;
                 todo.push(Todo::Close("list"));
                 todo.extend(items.iter().rev().map(Todo::Value));
             }
@@ -179,6 +180,7 @@ pub fn to_xml(
                 if !m.is_derivation(attrs)? {
                     w.open("attrs", &[]);
                     todo.push(Todo::Close("attrs"));
+                    m.room_for(&mut todo, attrs.len())?;
                     push_attrs(&symbols, attrs, &mut todo);
                     continue;
                 }
@@ -198,6 +200,7 @@ pub fn to_xml(
                 match key {
                     Some(key) if seen.insert(key.clone()) => {
                         todo.push(Todo::Close("derivation"));
+                        m.room_for(&mut todo, attrs.len())?;
                         push_attrs(&symbols, attrs, &mut todo);
                     }
                     _ => {

@@ -3,15 +3,17 @@
 mod pool;
 mod shared;
 mod turn;
+mod waits;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 pub(crate) use self::{
-    pool::{Job, Pool, Waited, Work},
+    pool::{Job, Pool, Work},
     shared::Shared,
+    waits::{Waited, Waits},
 };
 use crate::{
     closure::{Closure, Function},
@@ -26,7 +28,7 @@ use crate::{
     source::{Origin, SourceMap},
     stats::Stats,
     syntax::tree::{Bounds, Parsed},
-    value::Value,
+    value::{Thunk, Value},
 };
 
 /// One session of an engine. `Send + Sync`; its requests run one at a time.

@@ -7,20 +7,18 @@
 //! Work is offered in batches: the answering machine begins at the front of a batch, helpers at the back of the
 //! oldest one, so that they meet once and not at every element.
 //!
-//! A machine that needs a thunk which another one runs waits for it. Waits are known here, so a circle of them is
-//! seen: a helper in the circle gives up, which leaves the circle to one machine, who reports it as it always would.
+//! A machine that needs a thunk which another one runs waits for it; see [`super::waits`].
 
 use std::{
     collections::VecDeque,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
 };
 
-use super::{Shared, lock};
+use super::{Shared, Waited, Waits, lock};
 use crate::{
     error::Error,
     limits::CancelToken,
@@ -31,10 +29,10 @@ use crate::{
 /// What a helper does with a value that will be needed.
 pub(crate) type Work = Arc<dyn Fn(&mut Machine, Value) -> Result<(), Error> + Send + Sync>;
 
-/// How long a wait lasts before limits and token are looked at again.
-const PATIENCE: Duration = Duration::from_millis(2);
 /// Batches that wait at the same time; what comes on top of them is not worth keeping.
 const MAX_BATCHES: usize = 1024;
+/// Values that wait in all batches. They are memory that no limit counts: 4 MiB.
+const MAX_VALUES: usize = 1 << 19;
 
 /// Values to be evaluated, the next one last.
 struct Batch {
@@ -51,26 +49,15 @@ pub(crate) struct Job {
     pub(crate) depth: u32,
 }
 
-/// How a wait ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Waited {
-    /// The thunk may have changed.
-    Look,
-    /// Nothing has changed for a while.
-    Patience,
-    /// This helper has to give its work back.
-    GiveUp,
-}
-
 /// The pool of helpers of a session, while a request runs that has work for them.
 #[derive(Default)]
 pub(crate) struct Pool {
     active: AtomicBool,
     n_batches: AtomicU32,
+    n_values: AtomicUsize,
     work: Mutex<Queue>,
     offered: Condvar,
-    waits: Mutex<Waits>,
-    settled: Condvar,
+    waits: Waits,
 }
 
 #[derive(Default)]
@@ -78,32 +65,6 @@ struct Queue {
     batches: VecDeque<Batch>,
     stop: bool,
     threads: Vec<JoinHandle<()>>,
-}
-
-/// Who waits for what, by number of machine; the answering machine is 0.
-#[derive(Default)]
-struct Waits {
-    waits: Vec<Option<(Thunk, u32)>>,
-    /// Pulled to have a helper give up; that of machine 0 is never used.
-    tokens: Vec<CancelToken>,
-}
-
-impl Waits {
-    /// A helper that takes part in a circle of waits through machine `me`, which waits for `owner`.
-    fn circle(&self, me: u32, owner: u32) -> Option<u32> {
-        let mut at = owner;
-        // A wait that is over may not be taken back yet, so circles without `me` can be seen: they are bounded.
-        for _ in 0..=self.waits.len() {
-            if at == me {
-                return Some(owner);
-            }
-            match self.waits.get(at as usize) {
-                Some(&Some((thunk, next))) if thunk.runner() == Some(next) => at = next,
-                _ => return None,
-            }
-        }
-        None
-    }
 }
 
 impl Pool {
@@ -114,11 +75,7 @@ impl Pool {
 
     /// Starts helpers. The caller is the answering machine of the outermost request.
     pub(crate) fn start(&self, shared: &Arc<Shared>, n_helpers: u32) {
-        {
-            let mut waits = lock(&self.waits);
-            waits.waits = vec![None; n_helpers as usize + 1];
-            waits.tokens = (0..=n_helpers).map(|_| CancelToken::new()).collect();
-        }
+        self.waits.start(n_helpers);
         self.active.store(true, Ordering::Release);
         let mut queue = lock(&self.work);
         for number in 1..=n_helpers {
@@ -137,15 +94,15 @@ impl Pool {
             let mut queue = lock(&self.work);
             queue.batches.clear();
             self.n_batches.store(0, Ordering::Relaxed);
+            self.n_values.store(0, Ordering::Relaxed);
             if !self.is_active() {
                 return;
             }
             queue.stop = true;
             std::mem::take(&mut queue.threads)
         };
-        lock(&self.waits).tokens.iter().for_each(CancelToken::cancel);
+        self.waits.stop();
         self.offered.notify_all();
-        self.settled.notify_all();
         for thread in threads {
             // A helper's panic has been noted by itself.
             let _ = thread.join();
@@ -154,21 +111,29 @@ impl Pool {
         self.active.store(false, Ordering::Release);
     }
 
-    /// Whether helpers have so much work already that small pieces are not worth offering.
-    pub(crate) fn is_full(&self) -> bool {
-        self.is_active() && self.n_batches.load(Ordering::Relaxed) as usize >= MAX_BATCHES
+    /// How many values may be offered; 0 when helpers have so much work already that small pieces are not worth
+    /// offering.
+    pub(crate) fn room(&self) -> usize {
+        if self.is_active() && self.n_batches.load(Ordering::Relaxed) as usize >= MAX_BATCHES {
+            return 0;
+        }
+        MAX_VALUES.saturating_sub(self.n_values.load(Ordering::Relaxed))
     }
 
     /// Offers work: values in the order in which they will be needed. It waits until there are helpers; what was offered
     /// last is then the likeliest to be still undone.
     pub(crate) fn offer(&self, values: Vec<Value>, work: Work, depth: u32) {
         let mut queue = lock(&self.work);
-        if queue.batches.len() >= MAX_BATCHES && !self.is_active() {
-            queue.batches.pop_front();
+        if queue.batches.len() >= MAX_BATCHES
+            && !self.is_active()
+            && let Some(old) = queue.batches.pop_front()
+        {
+            self.n_values.fetch_sub(old.values.len(), Ordering::Relaxed);
         }
         if queue.stop || queue.batches.len() >= MAX_BATCHES {
             return;
         }
+        self.n_values.fetch_add(values.len(), Ordering::Relaxed);
         queue.batches.push_back(Batch { values, work, depth });
         self.n_batches.store(queue.batches.len() as u32, Ordering::Relaxed);
         drop(queue);
@@ -185,10 +150,11 @@ impl Pool {
             while let Some(batch) = queue.batches.front_mut() {
                 match batch.values.pop() {
                     Some(value) => {
+                        self.n_values.fetch_sub(1, Ordering::Relaxed);
                         let job = Job { value, work: batch.work.clone(), depth: batch.depth };
                         // A token that was pulled for the last job does not count for this one. It is reset while nobody
                         // can say stop: one that is pulled to end everything stays pulled.
-                        lock(&self.waits).tokens[helper as usize].reset();
+                        self.waits.reset(helper);
                         return Some(job);
                     }
                     None => {
@@ -203,40 +169,16 @@ impl Pool {
 
     /// The token of a helper.
     pub(crate) fn token(&self, helper: u32) -> CancelToken {
-        lock(&self.waits).tokens[helper as usize].clone()
+        self.waits.token(helper)
     }
 
     /// Tells those who wait that a thunk they wait for is not running any more.
     pub(crate) fn wake(&self) {
-        // The lock makes sure that nobody is between a look at the thunk and the wait.
-        drop(lock(&self.waits));
-        self.settled.notify_all();
+        self.waits.wake();
     }
 
     /// Waits until a thunk that another machine runs is not running any more, or for a while.
     pub(crate) fn wait(&self, me: u32, thunk: Thunk) -> Waited {
-        let mut waits = lock(&self.waits);
-        let how = loop {
-            let Some(owner) = thunk.ask_to_be_told() else { break Waited::Look };
-            waits.waits[me as usize] = Some((thunk, owner));
-            if let Some(helper) = waits.circle(me, owner) {
-                if me != 0 {
-                    break Waited::GiveUp;
-                }
-                waits.tokens[helper as usize].cancel();
-                self.settled.notify_all();
-            }
-            let (guard, timeout) =
-                self.settled.wait_timeout(waits, PATIENCE).unwrap_or_else(PoisonError::into_inner);
-            waits = guard;
-            if me != 0 && waits.tokens[me as usize].is_cancelled() {
-                break Waited::GiveUp;
-            }
-            if timeout.timed_out() {
-                break Waited::Patience;
-            }
-        };
-        waits.waits[me as usize] = None;
-        how
+        self.waits.wait(me, thunk)
     }
 }

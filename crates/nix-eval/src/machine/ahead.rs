@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::Machine;
 use crate::{
     error::{self, Error},
-    evaluator::{Job, Waited, Work},
-    value::{Thunk, Value, View},
+    evaluator::{Job, Work},
+    value::{Value, View},
 };
 
 /// Steps between two offers of what derivations need, once there are helpers. To wake one costs more than to evaluate
@@ -38,11 +38,13 @@ impl Machine {
         values: impl IntoIterator<Item = Value>,
         work: impl Fn(&mut Machine, Value) -> Result<(), Error> + Send + Sync + 'static,
     ) {
-        if !self.may_offer() {
+        let room = self.room();
+        if room == 0 {
             return;
         }
+        let values = values.into_iter().take(room);
         let values: Vec<Value> =
-            values.into_iter().filter(|v| v.peek().is_thunk() || v.as_attrs().is_some()).collect();
+            values.filter(|v| v.peek().is_thunk() || v.as_attrs().is_some()).collect();
         self.offer(values, Arc::new(work));
     }
 
@@ -52,7 +54,8 @@ impl Machine {
         n: usize,
         work: impl Fn(&mut Machine, usize) -> Result<(), Error> + Send + Sync + 'static,
     ) {
-        if !self.may_offer() {
+        let n = n.min(self.room());
+        if n == 0 {
             return;
         }
         let numbers = (0..n as i64).filter_map(Value::small_int).collect();
@@ -71,7 +74,11 @@ impl Machine {
             self.start_helpers();
         }
         let is_soon = !self.alone && steps.wrapping_sub(self.offered_at) < APART;
-        if is_soon || !self.may_offer() {
+        if is_soon {
+            return;
+        }
+        let room = self.room();
+        if room == 0 {
             return;
         }
         let mut offered = Vec::new();
@@ -82,6 +89,7 @@ impl Machine {
                 None => {}
             }
         }
+        offered.truncate(room);
         self.put_up(offered, Arc::new(text_ahead));
     }
 
@@ -104,9 +112,9 @@ impl Machine {
         }
     }
 
-    /// Whether helpers may be there that want work.
-    fn may_offer(&self) -> bool {
-        self.role != Role::Alone && !self.shared.pool.is_full()
+    /// How many values may be offered to helpers; 0 if there never are any, or they have enough.
+    fn room(&self) -> usize {
+        if self.role == Role::Alone { 0 } else { self.shared.pool.room() }
     }
 
     fn offer(&mut self, values: Vec<Value>, work: Work) {
@@ -159,40 +167,6 @@ impl Machine {
         self.stack.clear();
         self.depth = job.depth;
         let _ = (job.work)(self, job.value);
-    }
-
-    /// Ends the run of a thunk that others may wait for.
-    #[inline(never)]
-    pub(super) fn settle_shared(
-        &mut self,
-        thunk: Thunk,
-        word: u64,
-        value: Value,
-    ) -> Result<Value, Error> {
-        let is_spoiled = self.spoiled.get();
-        if thunk.settle(if is_spoiled { word } else { value.0 }) {
-            self.shared.pool.wake();
-        }
-        if is_spoiled { Err(error::cancelled()) } else { Ok(value) }
-    }
-
-    /// Waits for a thunk that another machine runs.
-    ///
-    /// # Errors
-    /// When somebody asks to stop, or a helper has to give its work back.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn wait_for(&mut self, thunk: Thunk) -> Result<(), Error> {
-        match self.shared.pool.wait(self.worker, thunk) {
-            Waited::Look => Ok(()),
-            Waited::GiveUp => Err(error::cancelled()),
-            Waited::Patience => {
-                if let Some(why) = self.shared.unusable() {
-                    return Err(why);
-                }
-                self.poll_now()
-            }
-        }
     }
 }
 

@@ -388,6 +388,21 @@ impl Machine {
         Ok(())
     }
 
+    /// Makes room for `n` more entries of a work list.
+    ///
+    /// # Errors
+    /// When they do not fit into the heap.
+    pub(crate) fn room_for<T>(&self, todo: &mut Vec<T>, n: usize) -> Result<(), Error> {
+        let wanted = todo.len() + n;
+        if wanted > todo.capacity() {
+            // What is there is copied.
+            let entries = wanted.max(2 * todo.capacity()) + todo.len();
+            self.check_room((entries as u64).saturating_mul(size_of::<T>() as u64))?;
+            todo.reserve(n);
+        }
+        Ok(())
+    }
+
     /// A short text of a value for a message; forces nothing.
     #[cold]
     pub fn preview(&self, v: Value) -> String {

@@ -143,6 +143,7 @@ impl Machine {
                 self.check_string_len(out.len() as u64)?;
                 continue;
             };
+            self.room_for(&mut todo, 2 * items.len())?;
             for (i, &item) in items.as_slice().iter().enumerate().rev() {
                 if i % 4096 == 4095 {
                     self.poll_now()?;

@@ -32,9 +32,11 @@ impl Machine {
             match v.view() {
                 View::List(list) if !list.is_empty() && seen.insert(v.0) => {
                     self.ahead(list.iter(), Machine::force_deep);
+                    self.room_for(&mut todo, list.len())?;
                     todo.extend(list.iter().rev().map(|v| (v, inside)));
                 }
                 View::Attrs(attrs) if !attrs.is_empty() && seen.insert(v.0) => {
+                    self.room_for(&mut todo, attrs.len())?;
                     let symbols = self.symbol_table();
                     let all = attrs.iter_by_name(&symbols);
                     self.ahead(all.as_slice().iter().map(|&(_, v)| v), Machine::force_deep);
@@ -108,6 +110,7 @@ impl Machine {
             self.check_depth(inside)?;
             match (a.view(), b.view()) {
                 (View::List(x), View::List(y)) => {
+                    self.room_for(&mut todo, x.len())?;
                     todo.extend(x.iter().zip(y.iter()).rev().map(|(v, w)| (v, w, inside)));
                 }
                 (View::Attrs(x), View::Attrs(y)) => {

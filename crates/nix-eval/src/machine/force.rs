@@ -1,10 +1,14 @@
 //! Forcing: from a thunk to its value.
 
-use super::{Machine, profile::Begins, stack::Frame};
-use crate::{
-    error::{self, Error},
+// Through the folder above, since `crate::model` compiles this file once more with a machine of its own.
+use super::{
+    Machine,
+    evaluator::Waited,
+    profile::Begins,
+    stack::Frame,
     value::{Claim, State, TAG, Thunk, Value, code::Code},
 };
+use crate::error::{self, Error};
 
 impl Machine {
     /// Evaluates to weak head normal form. Never returns a thunk.
@@ -123,5 +127,34 @@ impl Machine {
             self.shared.pool.wake();
         }
         e
+    }
+
+    /// Ends the run of a thunk that others may wait for.
+    #[inline(never)]
+    fn settle_shared(&mut self, thunk: Thunk, word: u64, value: Value) -> Result<Value, Error> {
+        let is_spoiled = self.spoiled.get();
+        if thunk.settle(if is_spoiled { word } else { value.0 }) {
+            self.shared.pool.wake();
+        }
+        if is_spoiled { Err(error::cancelled()) } else { Ok(value) }
+    }
+
+    /// Waits for a thunk that another machine runs.
+    ///
+    /// # Errors
+    /// When somebody asks to stop, or a helper has to give its work back.
+    #[cold]
+    #[inline(never)]
+    fn wait_for(&mut self, thunk: Thunk) -> Result<(), Error> {
+        match self.shared.pool.wait(self.worker, thunk) {
+            Waited::Look => Ok(()),
+            Waited::GiveUp => Err(error::cancelled()),
+            Waited::Patience => {
+                if let Some(why) = self.shared.unusable() {
+                    return Err(why);
+                }
+                self.poll_now()
+            }
+        }
     }
 }

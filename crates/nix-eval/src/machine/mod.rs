@@ -40,14 +40,14 @@ use self::{
 };
 use crate::{
     error::Error,
-    evaluator::Shared,
+    evaluator::{self, Shared},
     heap::{Bump, Cells},
     limits::{CancelToken, Meter},
     profile::Sampler,
     regex::RegexCache,
     stats::Stats,
     syntax::Reader,
-    value::{Builtin, Plans, Value},
+    value::{self, Builtin, Plans, Value},
 };
 
 /// What a [`crate::ir::GlobalId`] stands for.

@@ -5,7 +5,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{FunctionView, Value, View, number};
+use super::{FunctionView, List, Value, View, number};
 use crate::machine::Machine;
 
 /// What is left to print.
@@ -15,6 +15,8 @@ enum Todo {
     /// One inside of it.
     Value(Value),
     Text(Vec<u8>),
+    /// The elements of a list from this one on, and its end.
+    Items(List, usize),
     /// Forget that we are inside this one.
     Leave(u64),
 }
@@ -59,11 +61,21 @@ fn print(m: &Machine, v: Value, form: Form, most: usize) -> Vec<u8> {
         // the elements in it: a copy of such a list is another list (`short_lists_repeat_by_slot`).
         let cell = match next {
             Todo::Root(v) | Todo::Value(v) => v.0,
-            Todo::Text(_) | Todo::Leave(_) => 0,
+            Todo::Items(..) | Todo::Text(_) | Todo::Leave(_) => 0,
         };
         let v = match next {
             Todo::Text(text) => {
                 out.extend_from_slice(&text);
+                continue;
+            }
+            Todo::Items(list, i) => {
+                if i > 0 {
+                    out.push(b' ');
+                }
+                match list.as_slice().get(i) {
+                    Some(&item) => todo.extend([Todo::Items(list, i + 1), Todo::Value(item)]),
+                    None => todo.push(Todo::Text(b"]".to_vec())),
+                }
                 continue;
             }
             Todo::Leave(word) => {
@@ -106,11 +118,7 @@ fn print(m: &Machine, v: Value, form: Form, most: usize) -> Vec<u8> {
                 if form == Form::Message {
                     todo.push(Todo::Leave(if list.len() <= 2 { cell } else { v.0 }));
                 }
-                todo.push(Todo::Text(b"]".to_vec()));
-                for item in list.iter().rev() {
-                    todo.push(Todo::Text(b" ".to_vec()));
-                    todo.push(Todo::Value(item));
-                }
+                todo.push(Todo::Items(list, 0));
             }
             View::Attrs(attrs) => {
                 out.extend_from_slice(b"{ ");

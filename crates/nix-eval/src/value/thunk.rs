@@ -17,8 +17,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{THUNK, Value};
-use crate::heap::Cells;
+// Through the folder above, since `crate::model` compiles this file once more with words of its own.
+use super::{Cells, TAG, THUNK, Value};
 
 const KIND: u32 = 48;
 const LOW: u64 = (1 << KIND) - 1;
@@ -89,7 +89,7 @@ impl Thunk {
     /// What a state word means.
     #[inline(always)]
     pub(crate) fn state_of(word: u64) -> State {
-        if word & super::TAG != 0 {
+        if word & TAG != 0 {
             return State::Done(Value(word));
         }
         match word >> KIND {

@@ -65,6 +65,7 @@ pub fn to_json(
             }
             View::List(items) => {
                 out.push(b'[');
+                m.room_for(&mut todo, 2 * items.len())?;
                 todo.push(Todo::Text(b"]"));
                 for (i, item) in items.iter().enumerate().rev() {
                     if i % 4096 == 4095 {
@@ -84,6 +85,7 @@ pub fn to_json(
                     todo.push(Todo::Value(path, depth + 1));
                 } else {
                     out.push(b'{');
+                    m.room_for(&mut todo, 3 * attrs.len())?;
                     push_attrs(&symbols, attrs, depth + 1, &mut todo);
                 }
             }
