@@ -4,7 +4,8 @@
 //! and prints the middle of the runs: wall and processor time in milliseconds, peak memory in MiB, page faults in
 //! thousands, and of one more run the MiB that its evaluator allocated, by its own account; then how many times as much
 //! wall time, processor time and memory the peer needs. Rows `…, one core` are ours with `--eval-cores 1`, beside the
-//! same runs of the peer, which has no other way. A row without a peer is a budget of our own. Small rows are mostly the
+//! same runs of the peer, which has no other way; those `…, programs kept` have, besides, what they parse from disk, as the
+//! runs of a user have from the second on. Other rows find and keep nothing. A row without a peer is a budget of our own. Small rows are mostly the
 //! start of a process, which is part of what users wait for; nothing is subtracted, not in the rows of the parsers either.
 //!
 //! Words choose rows: `cargo bench -p benches -- parse`. `MINI_NIX_NIXPKGS` names the folder of a whole nixpkgs (18.03,
@@ -29,6 +30,9 @@ const N_LONG_RUNS: usize = 3;
 
 /// How the names of rows end that are ours with one core.
 const ONE_CORE: &str = ", one core";
+
+/// How those end that find the programs of files kept, on one core.
+const KEPT: &str = ", programs kept";
 
 /// Expressions that both sides evaluate.
 const EXPRESSIONS: &[(&str, &str)] = &[
@@ -98,22 +102,30 @@ fn run() -> Result<(), String> {
         let mut own: Vec<(&str, Command)> = names
             .map(|&name| {
                 let mut own = Command::new(&ours);
-                own.arg(program).arg("--no-eval-cache");
-                if name.ends_with(ONE_CORE) {
+                own.arg(program).env("XDG_CACHE_HOME", dir.path().join("cache"));
+                match name.ends_with(KEPT) {
+                    true => own.args(["--option", "eval-cache-size", "0"]),
+                    false => own.arg("--no-eval-cache"),
+                };
+                if name.ends_with(ONE_CORE) || name.ends_with(KEPT) {
                     own.args(["--eval-cores", "1"]);
                 }
                 silent(own.args(words));
                 (name, own)
             })
             .collect();
+        for (_, own) in own.iter_mut().filter(|(name, _)| name.ends_with(KEPT)) {
+            measure::run(own)?;
+        }
         rows(&mut own, Some(&mut peer), n_runs)
     };
     let pair = |name: &str, program: &str, words: &[&str], n_runs: usize| {
         Ok::<_, String>(compare(&[name], program, words, n_runs)?.pop())
     };
-    // With all cores, and with one.
-    let both = |name: &str, program: &str, words: &[&str], n_runs: usize| {
-        compare(&[name, &format!("{name}{ONE_CORE}")], program, words, n_runs).map(drop)
+    // With all cores, with one, and with what was kept.
+    let all_ways = |name: &str, program: &str, words: &[&str], n_runs: usize| {
+        let others = [ONE_CORE, KEPT].map(|way| format!("{name}{way}"));
+        compare(&[name, &others[0], &others[1]], program, words, n_runs).map(drop)
     };
     for (name, expression) in EXPRESSIONS {
         pair(name, "instantiate", &["--eval", "-E", expression], N_RUNS)?;
@@ -150,7 +162,7 @@ fn run() -> Result<(), String> {
         for (name, attr) in [("hello", "hello.drvPath"), ("firefox", "firefox.drvPath")] {
             let owned = of(tree, attr);
             let borrowed: Vec<&str> = owned.iter().map(String::as_str).collect();
-            both(name, "instantiate", &borrowed, N_RUNS)?;
+            all_ways(name, "instantiate", &borrowed, N_RUNS)?;
         }
         let paths: Vec<String> =
             PACKAGES.split_whitespace().map(|attr| format!("pkgs.{attr}.drvPath")).collect();
@@ -159,18 +171,18 @@ fn run() -> Result<(), String> {
             paths.join(" ")
         );
         let strict = ["--readonly-mode", "--eval", "--strict", "-E", &thirty];
-        both("thirty packages", "instantiate", &strict, N_LONG_RUNS)?;
+        all_ways("thirty packages", "instantiate", &strict, N_LONG_RUNS)?;
         let mut owned = of(&format!("{tree}/nixos"), "system.drvPath");
         owned.extend(["--arg", "configuration", CONFIGURATION].map(str::to_owned));
         let borrowed: Vec<&str> = owned.iter().map(String::as_str).collect();
-        both("a NixOS system", "instantiate", &borrowed, N_LONG_RUNS)?;
+        all_ways("a NixOS system", "instantiate", &borrowed, N_LONG_RUNS)?;
         let all = ["-f", tree, "-qaP", "--drv-path", "--arg", "overlays", "[ ]"];
         let all: Vec<&str> = all
             .into_iter()
             .chain(["--arg", "config", "{ allowUnfree = true; }"])
             .chain(system)
             .collect();
-        both("all of nixpkgs", "env", &all, N_LONG_RUNS)?;
+        all_ways("all of nixpkgs", "env", &all, N_LONG_RUNS)?;
     }
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nixlib/examples/image.nix");
     let mut build = Command::new(&ours);

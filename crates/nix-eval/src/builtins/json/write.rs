@@ -4,7 +4,7 @@ use crate::{
     error::{Class, Error},
     machine::{Coerce, Machine},
     symbol::Symbol,
-    value::{Attrs, ContextBuilder, Value, View, number},
+    value::{Attrs, ContextBuilder, List, Value, View, number},
 };
 
 /// What is left to write.
@@ -12,6 +12,8 @@ enum Todo {
     /// A value and how deep it lies.
     Value(Value, u32),
     Text(&'static [u8]),
+    /// The elements of a list from this one on, how deep they lie, and its end.
+    Items(List, usize, u32),
     /// A name and the colon behind it.
     Name(Symbol),
 }
@@ -45,6 +47,18 @@ pub fn to_json(
                 out.push(b':');
                 continue;
             }
+            Todo::Items(items, at, depth) => {
+                let Some(item) = items.as_slice().get(at) else {
+                    out.push(b']');
+                    continue;
+                };
+                if at > 0 {
+                    out.push(b',');
+                }
+                todo.push(Todo::Items(items, at + 1, depth));
+                todo.push(Todo::Value(*item, depth));
+                continue;
+            }
             Todo::Value(v, depth) if force => (m.force(v)?, depth),
             Todo::Value(v, depth) => (v.peek(), depth),
         };
@@ -65,17 +79,7 @@ pub fn to_json(
             }
             View::List(items) => {
                 out.push(b'[');
-                m.room_for(&mut todo, 2 * items.len())?;
-                todo.push(Todo::Text(b"]"));
-                for (i, item) in items.iter().enumerate().rev() {
-                    if i % 4096 == 4095 {
-                        m.poll_now()?;
-                    }
-                    todo.push(Todo::Value(item, depth + 1));
-                    if i > 0 {
-                        todo.push(Todo::Text(b","));
-                    }
-                }
+                todo.push(Todo::Items(items, 0, depth + 1));
             }
             View::Attrs(attrs) => {
                 if let Some(f) = attrs.get(to_string) {
