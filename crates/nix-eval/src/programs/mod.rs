@@ -63,9 +63,9 @@ pub(crate) struct Programs {
 /// What becomes of programs that were parsed.
 #[derive(Debug)]
 enum Written {
-    /// There is none yet.
+    /// There was none yet.
     Nothing,
-    Some(NewSegment),
+    Begun(NewSegment),
     /// They cannot be kept, or are too many.
     GivenUp,
 }
@@ -121,11 +121,11 @@ impl Programs {
         if matches!(*new, Written::Nothing) {
             let made = kept::make_dir(&self.cache.dir);
             *new = match made.and_then(|()| NewSegment::new(&self.cache.dir)) {
-                Ok(segment) => Written::Some(segment),
+                Ok(segment) => Written::Begun(segment),
                 Err(_) => Written::GivenUp,
             };
         }
-        let Written::Some(segment) = &mut *new else { return };
+        let Written::Begun(segment) = &mut *new else { return };
         segment.begin((dir, text));
         let encoded = codec::encode(program, symbols, in_order, segment);
         let added = segment.end(encoded.map(|()| hash_of(dir, text)));
@@ -138,7 +138,7 @@ impl Programs {
     /// Writes what was added; what is added later is not kept.
     pub(crate) fn keep(&self) {
         let new = std::mem::replace(&mut *lock(&self.new), Written::GivenUp);
-        let Written::Some(mut new) = new else { return };
+        let Written::Begun(mut new) = new else { return };
         let mut absorbed = Vec::new();
         for other in self.segments.get().into_iter().flatten().rev() {
             let together = new.n_bytes() + other.n_bytes;
