@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use rustc_hash::FxHashMap;
 
-use super::{Attrs, LAYERED, NO_POSITION, Shape, Shapes};
+use super::{Attrs, LAYERED, NO_POSITION, Shape, Shapes, shape::INTERN_LIMIT};
 use crate::{
     heap::{Bump, Heap},
     source::Location,
@@ -40,6 +40,17 @@ struct Plan {
 impl Plan {
     fn make(left: Shape, right: Shape, shapes: &Shapes, bump: &mut Bump, heap: &Heap) -> Plan {
         let (l, r) = (left.names(), right.names());
+        if l.len().max(r.len()) > INTERN_LIMIT {
+            let n = left.n_merged(right);
+            let mut sources = Vec::with_capacity(n);
+            let shape = Shape::merge(bump, heap, (left, right), n, |source| {
+                sources.push(match source {
+                    Ok(slot) => slot as u32 | FROM_RIGHT,
+                    Err(slot) => slot as u32,
+                });
+            });
+            return Plan { shape, sources: sources.into() };
+        }
         let mut names = Vec::with_capacity(l.len() + r.len());
         let mut positions = Vec::with_capacity(l.len() + r.len());
         let mut sources = Vec::with_capacity(l.len() + r.len());
@@ -80,6 +91,24 @@ impl Plan {
     }
 }
 
+/// The attributes of both, where there are too many for a shape that others have as well: nothing is made but the set.
+fn merge(left: Attrs, right: (Shape, &[Value]), bump: &mut Bump, heap: &Heap) -> Attrs {
+    let (right, values) = right;
+    let n = left.top_shape().n_merged(right);
+    let cells = bump.any_words(heap, 1 + n);
+    let mut at = 0;
+    let shape = Shape::merge(bump, heap, (left.top_shape(), right), n, |source| {
+        at += 1;
+        let value = match source {
+            Ok(slot) => values[slot],
+            Err(slot) => left.slot(slot),
+        };
+        cells.put(at, value.0);
+    });
+    cells.put(0, shape.address() as u64);
+    Attrs(cells)
+}
+
 impl Plans {
     /// The attributes of both, those of `right` where both have one.
     pub(crate) fn update(
@@ -110,6 +139,9 @@ impl Plans {
         let right = right.flatten(shapes, bump, heap);
         let (l, r) = (left.top_shape(), right.top_shape());
         if !(l.is_shared() && r.is_shared()) {
+            if l.len().max(r.len()) > INTERN_LIMIT {
+                return merge(left, (r, right.flat_values()), bump, heap);
+            }
             return Plan::make(l, r, shapes, bump, heap).run(left, right, bump, heap);
         }
         self.plans
@@ -157,56 +189,60 @@ impl Attrs {
         (layers, at)
     }
 
+    /// An attribute of a layered set: its value, and the shape that knows its place, under which number.
     #[inline(never)]
-    pub(super) fn layered_get(self, name: Symbol) -> Option<(Value, Option<Location>)> {
+    pub(super) fn layered_get(self, name: Symbol) -> Option<(Value, Shape, usize)> {
         let mut at = self;
         while at.is_layered() {
             let shape = at.top_shape();
             if let Some(slot) = shape.slot(name) {
-                return Some((Value(at.0.word(VALUES + slot)), shape.position(slot)));
+                return Some((Value(at.0.word(VALUES + slot)), shape, slot));
             }
             at = at.base();
         }
         let shape = at.top_shape();
-        shape.slot(name).map(|slot| (at.slot(slot), shape.position(slot)))
+        shape.slot(name).map(|slot| (at.slot(slot), shape, slot))
     }
 
     /// All attributes of a layered set, in order of `Symbol`.
     pub(super) fn merged(self) -> Vec<(Symbol, Value)> {
-        self.merged_with_positions().into_iter().map(|(name, value, _)| (name, value)).collect()
+        self.entries().into_iter().map(|entry| (entry.name, entry.value)).collect()
     }
 
-    fn merged_with_positions(self) -> Vec<(Symbol, Value, Location)> {
-        let (layers, base) = self.layers();
+    /// The newest attributes of these layers, in order of `Symbol`.
+    fn newest(layers: &[Attrs]) -> Vec<Entry> {
         // Overriding names, the newest last, so that a stable sort keeps the newest of equals last.
-        let mut over: Vec<(Symbol, Value, Location)> = Vec::new();
+        let mut over: Vec<Entry> = Vec::new();
         for layer in layers.iter().rev() {
             let shape = layer.top_shape();
             for (slot, &name) in shape.names().iter().enumerate() {
                 let value = Value(layer.0.word(VALUES + slot));
-                over.push((name, value, shape.position(slot).unwrap_or(NO_POSITION)));
+                over.push(Entry { name, value, shape, slot });
             }
         }
-        over.sort_by_key(|entry| entry.0);
-        let mut newest: Vec<(Symbol, Value, Location)> = Vec::with_capacity(over.len());
+        over.sort_by_key(|entry| entry.name);
+        let mut newest: Vec<Entry> = Vec::with_capacity(over.len());
         for entry in over {
             match newest.last_mut() {
-                Some(last) if last.0 == entry.0 => *last = entry,
+                Some(last) if last.name == entry.name => *last = entry,
                 _ => newest.push(entry),
             }
         }
+        newest
+    }
+
+    fn entries(self) -> Vec<Entry> {
+        let (layers, base) = self.layers();
         let shape = base.top_shape();
         let mut all = Vec::with_capacity(self.len());
-        let mut over = newest.into_iter().peekable();
+        let mut over = Attrs::newest(&layers).into_iter().peekable();
         for (slot, &name) in shape.names().iter().enumerate() {
-            while let Some(entry) = over.next_if(|entry| entry.0 < name) {
+            while let Some(entry) = over.next_if(|entry| entry.name < name) {
                 all.push(entry);
             }
-            match over.next_if(|entry| entry.0 == name) {
+            match over.next_if(|entry| entry.name == name) {
                 Some(entry) => all.push(entry),
-                None => {
-                    all.push((name, base.slot(slot), shape.position(slot).unwrap_or(NO_POSITION)));
-                }
+                None => all.push(Entry { name, value: base.slot(slot), shape, slot }),
             }
         }
         all.extend(over);
@@ -222,22 +258,75 @@ impl Attrs {
         if known != 0 {
             return Attrs(Value(known).cells());
         }
-        let all = self.merged_with_positions();
-        let names: Vec<Symbol> = all.iter().map(|e| e.0).collect();
-        let positions: Vec<Location> = all.iter().map(|e| e.2).collect();
-        let shape = shapes.intern(bump, heap, &names, &positions);
-        let flat = Attrs::alloc(bump, heap, shape);
-        for (slot, entry) in all.iter().enumerate() {
-            flat.members().put(slot, entry.1.0);
-        }
+        let flat = self.flattened(shapes, bump, heap);
         self.0.atomic(FLAT).store(flat.value().0, Ordering::Release);
         flat
     }
+
+    fn flattened(self, shapes: &Shapes, bump: &mut Bump, heap: &Heap) -> Attrs {
+        let (layers, base) = self.layers();
+        let is_large = base.len() > INTERN_LIMIT;
+        let entries = if is_large { Attrs::newest(&layers) } else { self.entries() };
+        let names: Vec<Symbol> = entries.iter().map(|entry| entry.name).collect();
+        let place = |entry: &Entry| entry.shape.position(entry.slot).unwrap_or(NO_POSITION);
+        let positions: Vec<Location> = entries.iter().map(place).collect();
+        let values: Vec<Value> = entries.iter().map(|entry| entry.value).collect();
+        let shape = shapes.intern(bump, heap, &names, &positions);
+        match is_large {
+            true => merge(base, (shape, &values), bump, heap),
+            false => Attrs::new(bump, heap, shape, &values),
+        }
+    }
+}
+
+/// An attribute of a layered set, with the shape that knows its place.
+struct Entry {
+    name: Symbol,
+    value: Value,
+    shape: Shape,
+    slot: usize,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_those_of_the_newest() {
+        let (heap, shapes) = (Heap::default(), Shapes::default());
+        let (mut bump, mut plans) = (Bump::default(), Plans::default());
+        let mut expected = std::collections::BTreeMap::new();
+        let mut set = None;
+        // More merges than places may lie below each other; literals, layers, sets without places.
+        for round in 0..60u32 {
+            let n = [100, 3, 70, 200][round as usize % 4];
+            let names: Vec<Symbol> = (0..n).map(|i| Symbol(i * (1 + round % 3) + round)).collect();
+            let place = |i: usize| Location {
+                file: crate::source::FileId(round),
+                span: crate::source::Span { start: i as u32, end: 0 },
+            };
+            let positions: Vec<Location> = match round % 5 {
+                4 => Vec::new(),
+                _ => (0..names.len()).map(place).collect(),
+            };
+            for (i, &name) in names.iter().enumerate() {
+                expected.insert(name, positions.get(i).copied());
+            }
+            let shape = Shape::new(&mut bump, &heap, &names, &positions, round % 2 == 0);
+            let values = vec![Value::TRUE; names.len()];
+            let right = Attrs::new(&mut bump, &heap, shape, &values);
+            let left = set.unwrap_or(right);
+            let all = plans.update(left, right, &shapes, &mut bump, &heap);
+            for (&name, &place) in &expected {
+                assert_eq!(all.position(name), place, "{name:?} in round {round}");
+            }
+            let flat = all.flatten(&shapes, &mut bump, &heap);
+            let bare = flat.top_shape().without_positions(&mut bump, &heap);
+            assert_eq!(bare.names(), flat.top_shape().names());
+            assert_eq!(bare.position(0), None);
+            set = Some(all);
+        }
+    }
 
     #[test]
     fn layers_and_plans_give_what_a_map_gives() {

@@ -110,7 +110,7 @@ impl Attrs {
     #[inline]
     pub fn get(self, name: Symbol) -> Option<Value> {
         if self.is_layered() {
-            return self.layered_get(name).map(|(v, _)| v);
+            return self.layered_get(name).map(|(v, ..)| v);
         }
         self.top_shape().slot(name).map(|slot| self.slot(slot))
     }
@@ -123,7 +123,7 @@ impl Attrs {
     /// Where an attribute was written, if it is known.
     pub fn position(self, name: Symbol) -> Option<Location> {
         if self.is_layered() {
-            return self.layered_get(name).and_then(|(_, position)| position);
+            return self.layered_get(name).and_then(|(_, shape, slot)| shape.position(slot));
         }
         let shape = self.top_shape();
         shape.slot(name).and_then(|slot| shape.position(slot))
