@@ -55,6 +55,10 @@ impl Texts {
         }
         let start = state.n_spilled + state.waiting.len() as u64;
         state.places.insert(path, (start, text.len()));
+        if state.waiting.capacity() == 0 {
+            // At once: what is left behind while it grows is touched, what is left over is not.
+            state.waiting.reserve(MOST_WAITING + MOST_WAITING / 16);
+        }
         state.waiting.extend_from_slice(text);
         if state.waiting.len() > state.most_waiting {
             state.spill();

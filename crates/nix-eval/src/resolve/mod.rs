@@ -137,13 +137,13 @@ pub(crate) fn resolve(
     out.file = file;
     out.clear();
     // As in the parser: what is left behind while vectors grow is touched, what is left over is not.
-    out.nodes.reserve(ast.nodes.len() * 3 / 4);
-    out.spans.reserve(ast.nodes.len() * 3 / 4);
+    out.nodes.reserve(ast.nodes.len());
+    out.spans.reserve(ast.nodes.len());
     out.extra.reserve(ast.extra.len() * 3 / 2);
     out.names.reserve(ast.attrs.len());
     out.name_spans.reserve(ast.attrs.len());
     out.sets.reserve(ast.sets.len());
-    out.bodies.reserve(ast.nodes.len() / 3);
+    out.bodies.reserve(ast.nodes.len() / 2);
     innermost.clear();
     innermost.resize(ast.names.len(), 0);
     globals.clear();

@@ -260,6 +260,7 @@ impl Ast {
         self.text.reserve(text_len / 2);
         self.sets.reserve(text_len / 60);
         self.attrs.reserve(text_len / 30);
+        self.names.reserve(text_len / 50);
     }
 
     /// Forgets a program, and keeps the memory.

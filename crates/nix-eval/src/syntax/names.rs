@@ -122,6 +122,11 @@ impl Names {
         self.table.fill(0);
     }
 
+    /// Makes room for that many names at once.
+    pub(crate) fn reserve(&mut self, n: usize) {
+        self.entries.reserve(n);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -253,8 +258,8 @@ impl Names {
 
     fn grow(&mut self) {
         let mask = self.table.len() * 4 - 1;
-        self.table.clear();
-        self.table.resize(mask + 1, 0);
+        // Fresh memory is zero already.
+        self.table = vec![0; mask + 1];
         for (number, entry) in self.entries.iter().enumerate() {
             let mut at = entry.hash as usize & mask;
             while self.table[at] != 0 {

@@ -100,6 +100,7 @@ pub(super) fn parse(
     }
     if text.len() > LARGE_TEXT {
         ast.reserve(text.len());
+        scratch.defs.reserve(text.len() / 50);
     }
     let mut lexer = Lexer::new(text);
     let token = lexer.next(0);
