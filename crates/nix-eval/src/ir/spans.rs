@@ -89,8 +89,9 @@ impl Spans {
         self.words.is_empty()
     }
 
-    pub(crate) fn reserve(&mut self, more: usize) {
-        self.words.reserve(more);
+    /// Makes room in an empty list.
+    pub(crate) fn make_room(&mut self, n: usize) {
+        crate::resolve::make_room(&mut self.words, n);
     }
 
     pub(crate) fn clear(&mut self) {

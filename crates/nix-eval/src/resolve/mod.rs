@@ -137,13 +137,14 @@ pub(crate) fn resolve(
     out.file = file;
     out.clear();
     // As in the parser: what is left behind while vectors grow is touched, what is left over is not.
-    out.nodes.reserve(ast.nodes.len());
-    out.spans.reserve(ast.nodes.len());
-    out.extra.reserve(ast.extra.len() * 3 / 2);
-    out.names.reserve(ast.attrs.len());
-    out.name_spans.reserve(ast.attrs.len());
-    out.sets.reserve(ast.sets.len());
-    out.bodies.reserve(ast.nodes.len() / 2);
+    let n_nodes = ast.nodes.len();
+    make_room(&mut out.nodes, n_nodes * 3 / 2);
+    out.spans.make_room(n_nodes * 3 / 2);
+    make_room(&mut out.extra, ast.extra.len() * 2);
+    make_room(&mut out.names, ast.attrs.len());
+    out.name_spans.make_room(ast.attrs.len());
+    make_room(&mut out.sets, ast.sets.len());
+    make_room(&mut out.bodies, n_nodes / 2);
     innermost.clear();
     innermost.resize(ast.names.len(), 0);
     globals.clear();
@@ -188,6 +189,13 @@ pub(crate) fn resolve(
         out: Some(resolver.out),
     };
     finish(resolver.undefined)
+}
+
+/// Makes room in an empty list; what it had room for before is not copied.
+pub(crate) fn make_room<T>(list: &mut Vec<T>, n: usize) {
+    if list.capacity() < n {
+        *list = Vec::with_capacity(n);
+    }
 }
 
 fn finish(mut undefined: Vec<SyntaxError>) -> Result<(), Fail> {

@@ -6,6 +6,7 @@
 use super::names::{Name, Names};
 use crate::{
     ir::{Const, Text},
+    resolve::make_room,
     source::Span,
 };
 
@@ -254,12 +255,12 @@ impl Ast {
     /// Makes room for what a large text is likely to need, so that nothing is copied and left behind while it
     /// grows. Memory that is not used after all is never touched.
     pub(crate) fn reserve(&mut self, text_len: usize) {
-        self.nodes.reserve(text_len / 10);
-        self.extra.reserve(text_len / 10);
-        self.consts.reserve(text_len / 40);
-        self.text.reserve(text_len / 2);
-        self.sets.reserve(text_len / 60);
-        self.attrs.reserve(text_len / 30);
+        make_room(&mut self.nodes, text_len / 10);
+        make_room(&mut self.extra, text_len / 8);
+        make_room(&mut self.consts, text_len / 40);
+        make_room(&mut self.text, text_len / 2);
+        make_room(&mut self.sets, text_len / 60);
+        make_room(&mut self.attrs, text_len / 30);
         self.names.reserve(text_len / 50);
     }
 
