@@ -265,7 +265,7 @@ struct Names {
 impl Names {
     #[inline(always)]
     fn push(&mut self, name: Symbol) {
-        if self.n % 2 == 0 {
+        if self.n.is_multiple_of(2) {
             self.low = name.0.into();
         } else {
             self.table.put(self.n / 2, self.low | u64::from(name.0) << 32);
