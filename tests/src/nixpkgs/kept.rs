@@ -33,11 +33,7 @@ pub(super) fn list(bed: Bed, tree: &Path) -> Result<(), String> {
         if asked.1 != stderr {
             return Err(format!("{what}: {}", String::from_utf8_lossy(&asked.1)));
         }
-        let at = asked.0.iter().zip(&stdout).position(|(got, wanted)| got != wanted);
-        if asked.0 != stdout {
-            return Err(format!("{what}: {} bytes, differing at {at:?}", asked.0.len()));
-        }
-        Ok(())
+        same_bytes(what, &asked.0, &stdout)
     };
     expect("cold", false)?;
     expect("warm", true)?;
@@ -114,10 +110,7 @@ pub(super) fn programs(bed: Bed, tree: &Path) -> Result<(), String> {
     let (wanted, _) = list(&["--no-eval-cache"])?;
     let (wanted_system, _) = system(&["--no-eval-cache"])?;
     let expect = |what: &str, (got, n_known): (Vec<u8>, u64), wanted: &[u8], at_least: u64| {
-        let at = got.iter().zip(wanted).position(|(got, wanted)| got != wanted);
-        if got != wanted {
-            return Err(format!("{what}: {} bytes, differing at {at:?}", got.len()));
-        }
+        same_bytes(what, &got, wanted)?;
         if n_known < at_least {
             return Err(format!("{what}: only {n_known} programs were known"));
         }
@@ -145,6 +138,14 @@ pub(super) fn programs(bed: Bed, tree: &Path) -> Result<(), String> {
         expect(&format!("the list after damage {round}"), list(&[])?, &wanted, 5000)?;
     }
     Ok(())
+}
+
+fn same_bytes(what: &str, got: &[u8], wanted: &[u8]) -> Result<(), String> {
+    let at = got.iter().zip(wanted).position(|(got, wanted)| got != wanted);
+    match got == wanted {
+        true => Ok(()),
+        false => Err(format!("{what}: {} bytes, differing at {at:?}", got.len())),
+    }
 }
 
 /// What a call printed, and how many programs were known.

@@ -537,5 +537,12 @@ impl File {
     }
 }
 
+/// Makes room in an empty list; what it had room for before is not copied.
+pub(crate) fn make_room<T>(list: &mut Vec<T>, n: usize) {
+    if list.capacity() < n {
+        *list = Vec::with_capacity(n);
+    }
+}
+
 const _: () = assert!(size_of::<Node>() <= 16);
 const _: () = assert!(size_of::<SetLiteral>() == 20);

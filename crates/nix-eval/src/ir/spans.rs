@@ -91,7 +91,7 @@ impl Spans {
 
     /// Makes room in an empty list.
     pub(crate) fn make_room(&mut self, n: usize) {
-        crate::resolve::make_room(&mut self.words, n);
+        crate::ir::make_room(&mut self.words, n);
     }
 
     pub(crate) fn clear(&mut self) {

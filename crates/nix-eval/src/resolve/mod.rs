@@ -17,7 +17,7 @@ mod set;
 mod tests;
 
 use crate::{
-    ir::{self, Body, BodyId, CacheId, Const, File, Node, NodeId, Place, Range},
+    ir::{self, Body, BodyId, CacheId, Const, File, Node, NodeId, Place, Range, make_room},
     source::{FileId, Span},
     symbol::{Symbol, Symbols},
     syntax::{
@@ -189,13 +189,6 @@ pub(crate) fn resolve(
         out: Some(resolver.out),
     };
     finish(resolver.undefined)
-}
-
-/// Makes room in an empty list; what it had room for before is not copied.
-pub(crate) fn make_room<T>(list: &mut Vec<T>, n: usize) {
-    if list.capacity() < n {
-        *list = Vec::with_capacity(n);
-    }
 }
 
 fn finish(mut undefined: Vec<SyntaxError>) -> Result<(), Fail> {

@@ -5,8 +5,7 @@
 
 use super::names::{Name, Names};
 use crate::{
-    ir::{Const, Text},
-    resolve::make_room,
+    ir::{Const, Text, make_room},
     source::Span,
 };
 

@@ -124,7 +124,7 @@ impl Names {
 
     /// Makes room for that many names at once.
     pub(crate) fn reserve(&mut self, n: usize) {
-        crate::resolve::make_room(&mut self.entries, n);
+        crate::ir::make_room(&mut self.entries, n);
     }
 
     pub(crate) fn len(&self) -> usize {

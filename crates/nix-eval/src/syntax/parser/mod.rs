@@ -100,7 +100,7 @@ pub(super) fn parse(
     }
     if text.len() > LARGE_TEXT {
         ast.reserve(text.len());
-        crate::resolve::make_room(&mut scratch.defs, text.len() / 50);
+        crate::ir::make_room(&mut scratch.defs, text.len() / 50);
     }
     let mut lexer = Lexer::new(text);
     let token = lexer.next(0);
