@@ -46,7 +46,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row("allowed-impure-host-deps", Kind::List, "/usr /lib /lib32 /lib64 /libx32 /bin /sbin /etc/alternatives /etc/ld.so.cache /etc/ld.so.conf /etc/ld.so.conf.d", "trees of the host that a build may ask for by '__impureHostDeps'"),
     row("allowed-uris", Kind::List, "", "addresses that restricted evaluation may fetch"),
     row("cores", Kind::Number, "0", "NIX_BUILD_CORES for builders; 0 = all"),
-    row("eval-cache", Kind::Bool, "true", "whether answers of evaluations are kept and used again while nothing changed"),
+    row("eval-cache", Kind::Bool, "true", "whether answers of evaluations, while nothing changed, and programs of files are kept and used again"),
     row("eval-cache-size", Kind::Size, "100M", "bytes that kept answers may have in all; 0 = none are kept"),
     row("eval-cores", Kind::Number, "0", "processors that an evaluation may use; 0 = all, 1 = one after the other"),
     row("eval-profile-file", Kind::Text, "nix.profile", "where the profile of an evaluation is written"),

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
 use libtest_mimic::Trial;
 
-use super::{add, ask, expect};
+use super::{add, ask, ask_at_once, expect};
 use crate::{
     bed::Bed,
     scratch::{Scratch, has, same},
@@ -84,14 +84,8 @@ fn at_once(bed: Bed) -> Result<(), String> {
     let first = ask(&scratch, &mut call(&scratch))?.said;
     for round in 0..4 {
         scratch.write("dep.nix", &format!("4{round}"))?;
-        let all: Vec<Result<_, String>> = std::thread::scope(|scope| {
-            let runs: Vec<_> =
-                (0..6).map(|_| scope.spawn(|| ask(&scratch, &mut call(&scratch)))).collect();
-            let joined = runs.into_iter().map(|run| run.join());
-            joined.map(|r| r.unwrap_or_else(|_| Err("a thread panicked".to_owned()))).collect()
-        });
-        for asked in all {
-            let said = asked?.said;
+        for asked in ask_at_once(&scratch, || call(&scratch))? {
+            let said = asked.said;
             has(&said.stdout, &[&format!("a = 4{round};")])?;
             same("said beside", &said.stderr, &first.stderr)?;
         }

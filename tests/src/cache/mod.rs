@@ -85,3 +85,12 @@ fn expect(when: &str, scratch: &Scratch, command: &mut Command, hit: bool) -> Re
     }
     Ok(asked.said)
 }
+
+/// What several calls said that were made at once.
+fn ask_at_once(scratch: &Scratch, call: impl Fn() -> Command + Sync) -> Result<Vec<Asked>, String> {
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..6).map(|_| scope.spawn(|| ask(scratch, &mut call()))).collect();
+        let joined = runs.into_iter().map(|run| run.join());
+        joined.map(|r| r.unwrap_or_else(|_| Err("a thread panicked".to_owned()))).collect()
+    })
+}

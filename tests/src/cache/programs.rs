@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
 use libtest_mimic::Trial;
 
-use super::{add, ask, try_ask};
+use super::{add, ask, ask_at_once, try_ask};
 use crate::{
     bed::Bed,
     scratch::{Scratch, has, same},
@@ -126,6 +126,10 @@ fn failures(bed: Bed) -> Result<(), String> {
     };
     let first = fails()?;
     has(&first.stderr, &["b.nix:5:"])?;
+    // What a call that failed has parsed is known to others, and to itself.
+    let mut other = expression(&scratch);
+    let other = ask(&scratch, other.args(["-E", "builtins.isFunction (import ./b.nix)"]))?;
+    same("known after a failure", other.n_known, 1)?;
     same("said again", &fails()?, &first)?;
     // A text that is no program is read again, with the others known.
     scratch.write("b.nix", &format!("{text} ]"))?;
@@ -165,14 +169,8 @@ fn at_once(bed: Bed) -> Result<(), String> {
     let text = fs::read_to_string(scratch.path("a.nix")).map_err(|e| e.to_string())?;
     for round in 0..4 {
         scratch.write("a.nix", &text.replace("= 2", &format!("= 2{round}")))?;
-        let all: Vec<Result<_, String>> = std::thread::scope(|scope| {
-            let runs: Vec<_> =
-                (0..6).map(|_| scope.spawn(|| ask(&scratch, &mut call(&scratch)))).collect();
-            let joined = runs.into_iter().map(|run| run.join());
-            joined.map(|r| r.unwrap_or_else(|_| Err("a thread panicked".to_owned()))).collect()
-        });
-        for asked in all {
-            has(&asked?.said.stdout, &[&format!("alfa = 2{round}; yankee = 2{round};")])?;
+        for asked in ask_at_once(&scratch, || call(&scratch))? {
+            has(&asked.said.stdout, &[&format!("alfa = 2{round}; yankee = 2{round};")])?;
         }
         same("known afterwards", n_known(&scratch)?, N_FILES)?;
     }

@@ -6,11 +6,10 @@ use std::{
     process::Command,
 };
 
+use serde_json::Value;
+
 use super::{CONFIGURATION, arguments, both, scratch};
 use crate::bed::{self, Bed};
-
-/// What a call printed on both streams, and whether its answer was known.
-type Asked = (Vec<u8>, Vec<u8>, bool);
 
 pub(super) fn list(bed: Bed, tree: &Path) -> Result<(), String> {
     let (_scratch, root) = scratch()?;
@@ -27,8 +26,9 @@ pub(super) fn list(bed: Bed, tree: &Path) -> Result<(), String> {
     }
     let expect = |what: &str, is_known: bool| {
         let asked = ask(&root, &mut call(&[]))?;
-        if asked.2 != is_known {
-            return Err(format!("{what}: known is {}", asked.2));
+        let hit = asked.2["evalCache"]["hit"] == true;
+        if hit != is_known {
+            return Err(format!("{what}: known is {hit}"));
         }
         if asked.1 != stderr {
             return Err(format!("{what}: {}", String::from_utf8_lossy(&asked.1)));
@@ -61,7 +61,8 @@ pub(super) fn list(bed: Bed, tree: &Path) -> Result<(), String> {
     damaged("a page lost", &lost)
 }
 
-fn ask(root: &Path, command: &mut Command) -> Result<Asked, String> {
+/// A call that has to succeed: what it printed on both streams, and its statistics.
+fn ask(root: &Path, command: &mut Command) -> Result<(Vec<u8>, Vec<u8>, Value), String> {
     let stats = root.join("stats");
     command.env("NIX_SHOW_STATS", "1").env("NIX_SHOW_STATS_PATH", &stats);
     let output = bed::run(command)?;
@@ -69,8 +70,8 @@ fn ask(root: &Path, command: &mut Command) -> Result<Asked, String> {
         return Err(format!("{command:?} failed\n{}", String::from_utf8_lossy(&output.stderr)));
     }
     let read = fs::read(&stats).map_err(|e| e.to_string())?;
-    let stats: serde_json::Value = serde_json::from_slice(&read).map_err(|e| e.to_string())?;
-    Ok((output.stdout, output.stderr, stats["evalCache"]["hit"] == true))
+    let stats = serde_json::from_slice(&read).map_err(|e| e.to_string())?;
+    Ok((output.stdout, output.stderr, stats))
 }
 
 fn only_file(folder: &Path) -> Result<PathBuf, String> {
@@ -96,7 +97,7 @@ pub(super) fn programs(bed: Bed, tree: &Path) -> Result<(), String> {
         let mut command = call("env", more);
         command.arg("-f").arg(tree).args(["-qaP", "--drv-path"]);
         arguments(&mut command);
-        ask_known(&root, &mut command)
+        ask(&root, &mut command)
     };
     let configuration = root.join("configuration.nix");
     fs::write(&configuration, CONFIGURATION).map_err(|e| e.to_string())?;
@@ -105,11 +106,13 @@ pub(super) fn programs(bed: Bed, tree: &Path) -> Result<(), String> {
         command.arg(tree.join("nixos/default.nix")).args(["--eval", "-A", "system.drvPath"]);
         command.args(["--argstr", "system", "x86_64-linux"]);
         command.arg("--arg").arg("configuration").arg(&configuration);
-        ask_known(&root, &mut command)
+        ask(&root, &mut command)
     };
-    let (wanted, _) = list(&["--no-eval-cache"])?;
-    let (wanted_system, _) = system(&["--no-eval-cache"])?;
-    let expect = |what: &str, (got, n_known): (Vec<u8>, u64), wanted: &[u8], at_least: u64| {
+    let wanted = list(&["--no-eval-cache"])?.0;
+    let wanted_system = system(&["--no-eval-cache"])?.0;
+    let expect = |what: &str, asked: (Vec<u8>, Vec<u8>, Value), wanted: &[u8], at_least: u64| {
+        let (got, _, stats) = asked;
+        let n_known = stats["files"]["known"].as_u64().unwrap_or_default();
         same_bytes(what, &got, wanted)?;
         if n_known < at_least {
             return Err(format!("{what}: only {n_known} programs were known"));
@@ -146,17 +149,4 @@ fn same_bytes(what: &str, got: &[u8], wanted: &[u8]) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("{what}: {} bytes, differing at {at:?}", got.len())),
     }
-}
-
-/// What a call printed, and how many programs were known.
-fn ask_known(root: &Path, command: &mut Command) -> Result<(Vec<u8>, u64), String> {
-    let stats = root.join("stats");
-    command.env("NIX_SHOW_STATS", "1").env("NIX_SHOW_STATS_PATH", &stats);
-    let output = bed::run(command)?;
-    if !output.status.success() {
-        return Err(format!("{command:?} failed\n{}", String::from_utf8_lossy(&output.stderr)));
-    }
-    let read = fs::read(&stats).map_err(|e| e.to_string())?;
-    let stats: serde_json::Value = serde_json::from_slice(&read).map_err(|e| e.to_string())?;
-    Ok((output.stdout, stats["files"]["known"].as_u64().unwrap_or_default()))
 }

@@ -12,13 +12,11 @@ use std::{
 use libtest_mimic::{Failed, Trial};
 use nix_eval::{ProgramCache, answers::Key};
 
-use super::{BATCH, answer::Mode, generate::Table, lay_out, ours::Ours};
+use super::{answer::Mode, batches, generate::Table, lay_out, ours::Ours};
 
 /// Adds a case for each batch.
 pub(super) fn collect(n: usize, first: usize, table: &Arc<Table>, trials: &mut Vec<Trial>) {
-    for batch in 0..n.div_ceil(BATCH) {
-        let seeds: Vec<u64> =
-            (batch * BATCH..n.min((batch + 1) * BATCH)).map(|seed| (first + seed) as u64).collect();
+    for (batch, seeds) in batches(n, first) {
         let table = table.clone();
         trials.push(Trial::test(format!("programs/kept-{batch:04}"), move || {
             check(&table, &seeds).map_err(Failed::from)

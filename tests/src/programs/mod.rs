@@ -78,10 +78,8 @@ pub(crate) fn collect(bed: Bed, trials: &mut Vec<Trial>) -> Result<Programs, Str
     trials.push(Trial::test("programs/found", move || found(bed).map_err(Failed::from)));
     trials.push(Trial::test("programs/classes", move || classes(bed).map_err(Failed::from)));
     let table = Arc::new(Table::new());
-    for batch in 0..n.div_ceil(BATCH) {
+    for (batch, seeds) in batches(n, first) {
         let mode = Mode::ALL[batch % Mode::ALL.len()];
-        let seeds: Vec<u64> =
-            (batch * BATCH..n.min((batch + 1) * BATCH)).map(|seed| (first + seed) as u64).collect();
         let (programs, table) = (programs.clone(), table.clone());
         trials.push(Trial::test(format!("programs/{}-{batch:04}", mode.name()), move || {
             check(&programs, &table, mode, &seeds).map_err(Failed::from)
@@ -90,6 +88,15 @@ pub(crate) fn collect(bed: Bed, trials: &mut Vec<Trial>) -> Result<Programs, Str
     cores::collect(n, first, &table, trials);
     kept::collect(n, first, &table, trials);
     Ok(programs)
+}
+
+/// The seeds of `n` programs from `first` on, in batches with their numbers.
+fn batches(n: usize, first: usize) -> impl Iterator<Item = (usize, Vec<u64>)> {
+    let seeds = move |batch| {
+        let programs = batch * BATCH..n.min((batch + 1) * BATCH);
+        (batch, programs.map(|seed| (first + seed) as u64).collect())
+    };
+    (0..n.div_ceil(BATCH)).map(seeds)
 }
 
 impl Programs {

@@ -112,9 +112,12 @@ impl Pool {
     }
 
     /// How many values may be offered; 0 when helpers have so much work already that small pieces are not worth
-    /// offering.
+    /// offering. Before there are helpers, new work takes the place of old.
     pub(crate) fn room(&self) -> usize {
-        if self.is_active() && self.n_batches.load(Ordering::Relaxed) as usize >= MAX_BATCHES {
+        if !self.is_active() {
+            return MAX_VALUES;
+        }
+        if self.n_batches.load(Ordering::Relaxed) as usize >= MAX_BATCHES {
             return 0;
         }
         MAX_VALUES.saturating_sub(self.n_values.load(Ordering::Relaxed))
@@ -124,11 +127,16 @@ impl Pool {
     /// last is then the likeliest to be still undone.
     pub(crate) fn offer(&self, values: Vec<Value>, work: Work, depth: u32) {
         let mut queue = lock(&self.work);
-        if queue.batches.len() >= MAX_BATCHES
-            && !self.is_active()
-            && let Some(old) = queue.batches.pop_front()
-        {
-            self.n_values.fetch_sub(old.values.len(), Ordering::Relaxed);
+        if !self.is_active() {
+            let is_full = |queue: &Queue| {
+                let n_values = self.n_values.load(Ordering::Relaxed) + values.len();
+                queue.batches.len() >= MAX_BATCHES || n_values > MAX_VALUES
+            };
+            while is_full(&queue)
+                && let Some(old) = queue.batches.pop_front()
+            {
+                self.n_values.fetch_sub(old.values.len(), Ordering::Relaxed);
+            }
         }
         if queue.stop || queue.batches.len() >= MAX_BATCHES {
             return;
@@ -180,5 +188,37 @@ impl Pool {
     /// Waits until a thunk that another machine runs is not running any more, or for a while.
     pub(crate) fn wait(&self, me: u32, thunk: Thunk) -> Waited {
         self.waits.wait(me, thunk)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_there_are_helpers_new_work_takes_the_place_of_old() {
+        let pool = Pool::default();
+        let work: Work = Arc::new(|_, _| Ok(()));
+        let value = |n: usize| Value::small_int(n as i64).expect("small");
+        let offer = |n: usize, size: usize| pool.offer(vec![value(n); size], work.clone(), 0);
+        let waiting = || -> Vec<Value> {
+            lock(&pool.work).batches.iter().filter_map(|b| b.values.first().copied()).collect()
+        };
+        // Too many values.
+        for n in 0..10 {
+            offer(n, MAX_VALUES / 4);
+            assert_eq!(pool.room(), MAX_VALUES);
+        }
+        assert_eq!(waiting(), [6, 7, 8, 9].map(value));
+        offer(10, MAX_VALUES);
+        assert_eq!(waiting(), [value(10)]);
+        // Too many batches.
+        for n in 0..MAX_BATCHES + 5 {
+            offer(n, 1);
+        }
+        assert_eq!(waiting().len(), MAX_BATCHES);
+        assert_eq!(waiting().last(), Some(&value(MAX_BATCHES + 4)));
+        pool.stop();
+        assert_eq!((waiting(), pool.n_values.load(Ordering::Relaxed)), (Vec::new(), 0));
     }
 }

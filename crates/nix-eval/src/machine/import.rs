@@ -128,7 +128,7 @@ impl Machine {
             let (line, column) = self.shared.sources.line_column(file, span.start);
             self.warn(format!("{message} (line {line}, column {column})").as_bytes());
         }
-        // The memory of a large one would be given back anyway.
+        // To copy a large one costs more than memory for the next.
         if let Some(program) = reader.take_large() {
             return Ok(self.unit_of(program, accessor));
         }

@@ -7,8 +7,8 @@
 //! Attributes of set literals and formals stand in the order of their symbols, and members of their groups are numbered
 //! by it. Where another engine met the names in another order, they move, and references with them.
 //!
-//! Whoever reads has checked that the bytes are those that were written; what is checked here keeps damage that got through
-//! from asking for absurd amounts of memory, not from giving wrong programs.
+//! Whether the bytes are those that were written is known when all are read, and a program of others is thrown away. What is
+//! checked on the way keeps damage from asking for absurd amounts of memory, not from giving wrong programs.
 
 use std::hash::Hasher;
 
@@ -73,14 +73,8 @@ pub(super) fn encode(
     }
     out.words(&extra);
     for &node in &program.nodes {
-        let mut words = node.to_words();
-        match node {
-            Node::Select { name, .. } => words[2] = out.number(name)?,
-            Node::With { name, .. } => words[1] = out.number(name)?,
-            Node::Scope { .. } => return None,
-            _ => {}
-        }
-        out.words(&words);
+        let node = rename(node, |name| out.number(name).map(Symbol))?;
+        out.words(&node.to_words());
     }
     out.spans(&program.spans);
     for &constant in &program.consts {
@@ -119,6 +113,17 @@ pub(super) fn encode(
     out.words(&program.groups.members);
     out.text(&program.text);
     Some(())
+}
+
+/// The node with its name replaced. A program that needs a scope is not kept.
+#[inline]
+fn rename(node: Node, new: impl Fn(Symbol) -> Option<Symbol>) -> Option<Node> {
+    Some(match node {
+        Node::Select { base, name, cache } => Node::Select { base, name: new(name)?, cache },
+        Node::With { name, withs, cache } => Node::With { name: new(name)?, withs, cache },
+        Node::Scope { .. } => return None,
+        node => node,
+    })
 }
 
 /// Replaces the names in a node's attribute path, which is in `extra`.
@@ -242,16 +247,9 @@ pub(super) fn decode(
     program.extra = from.words(n_extra)?;
     let extra = &mut program.extra;
     program.nodes = from.records(n_nodes, |words| {
-        Some(match Node::from_words(words)? {
-            Node::Select { base, name, cache } => {
-                Node::Select { base, name: symbol(name.0)?, cache }
-            }
-            Node::With { name, withs, cache } => Node::With { name: symbol(name.0)?, withs, cache },
-            node => {
-                rename_path(extra, node, |name| symbol(name).map(|new| new.0))?;
-                node
-            }
-        })
+        let node = rename(Node::from_words(words)?, |number| symbol(number.0))?;
+        rename_path(extra, node, |number| symbol(number).map(|name| name.0))?;
+        Some(node)
     })?;
     program.spans = spans(from, n_nodes)?;
     program.consts = from.records(n_consts, constant)?;

@@ -114,6 +114,21 @@ fn programs_are_found_again_whatever_the_order_of_names() {
 }
 
 #[test]
+fn programs_can_be_written_before_the_engine_ends() {
+    let dir = Scratch::new("written");
+    let files = [("/d/a.nix", FILE), ("/d/b.nix", ALIASES)];
+    let first = session(&files, Some(dir.cache(1 << 20)));
+    show(&first, "/d/a.nix");
+    first.engine().keep_programs();
+    let second = session(&files, Some(dir.cache(1 << 20)));
+    assert_eq!(show(&second, "/d/a.nix").1, 1);
+    // What comes later is not kept, and what is written stays.
+    show(&first, "/d/b.nix");
+    drop(first);
+    assert_eq!(dir.files().len(), 1);
+}
+
+#[test]
 fn errors_name_the_same_places() {
     let dir = Scratch::new("errors");
     let file = FILE.replace("difference = set.fn 3 10", "difference = set.fn 3 set.nothing");

@@ -4,7 +4,10 @@ use std::sync::atomic::Ordering;
 
 use rustc_hash::FxHashMap;
 
-use super::{Attrs, LAYERED, NO_POSITION, Shape, Shapes, shape::INTERN_LIMIT};
+use super::{
+    Attrs, LAYERED, NO_POSITION, Shape, Shapes,
+    shape::{INTERN_LIMIT, Side, union},
+};
 use crate::{
     heap::{Bump, Heap},
     source::Location,
@@ -39,40 +42,27 @@ struct Plan {
 
 impl Plan {
     fn make(left: Shape, right: Shape, shapes: &Shapes, bump: &mut Bump, heap: &Heap) -> Plan {
-        let (l, r) = (left.names(), right.names());
-        if l.len().max(r.len()) > INTERN_LIMIT {
-            let n = left.n_merged(right);
-            let mut sources = Vec::with_capacity(n);
-            let shape = Shape::merge(bump, heap, (left, right), n, |source| {
-                sources.push(match source {
-                    Ok(slot) => slot as u32 | FROM_RIGHT,
-                    Err(slot) => slot as u32,
-                });
+        let n = left.n_merged(right);
+        let mut sources = Vec::with_capacity(n);
+        let mut note = |side| match side {
+            Side::Left(slot) => sources.push(slot as u32),
+            Side::Right(slot) => sources.push(slot as u32 | FROM_RIGHT),
+        };
+        let shape = if is_large(left, right) {
+            Shape::merge(bump, heap, (left, right), n, note)
+        } else {
+            let (mut names, mut positions) = (Vec::with_capacity(n), Vec::with_capacity(n));
+            union(left, right, |name, side| {
+                names.push(name);
+                let position = match side {
+                    Side::Left(slot) => left.position(slot),
+                    Side::Right(slot) => right.position(slot),
+                };
+                positions.push(position.unwrap_or(NO_POSITION));
+                note(side);
             });
-            return Plan { shape, sources: sources.into() };
-        }
-        let mut names = Vec::with_capacity(l.len() + r.len());
-        let mut positions = Vec::with_capacity(l.len() + r.len());
-        let mut sources = Vec::with_capacity(l.len() + r.len());
-        let (mut i, mut j) = (0, 0);
-        while i < l.len() || j < r.len() {
-            let take_left = j == r.len() || (i < l.len() && l[i] < r[j]);
-            if take_left {
-                names.push(l[i]);
-                positions.push(left.position(i).unwrap_or(NO_POSITION));
-                sources.push(i as u32);
-                i += 1;
-            } else {
-                if i < l.len() && l[i] == r[j] {
-                    i += 1;
-                }
-                names.push(r[j]);
-                positions.push(right.position(j).unwrap_or(NO_POSITION));
-                sources.push(j as u32 | FROM_RIGHT);
-                j += 1;
-            }
-        }
-        let shape = shapes.intern(bump, heap, &names, &positions);
+            shapes.intern(bump, heap, &names, &positions)
+        };
         Plan { shape, sources: sources.into() }
     }
 
@@ -91,6 +81,11 @@ impl Plan {
     }
 }
 
+/// Whether the names of both together are certainly too many for a shape that is interned.
+fn is_large(left: Shape, right: Shape) -> bool {
+    left.len().max(right.len()) > INTERN_LIMIT
+}
+
 /// The attributes of both, where there are too many for a shape that others have as well: nothing is made but the set.
 fn merge(left: Attrs, right: (Shape, &[Value]), bump: &mut Bump, heap: &Heap) -> Attrs {
     let (right, values) = right;
@@ -100,8 +95,8 @@ fn merge(left: Attrs, right: (Shape, &[Value]), bump: &mut Bump, heap: &Heap) ->
     let shape = Shape::merge(bump, heap, (left.top_shape(), right), n, |source| {
         at += 1;
         let value = match source {
-            Ok(slot) => values[slot],
-            Err(slot) => left.slot(slot),
+            Side::Left(slot) => left.slot(slot),
+            Side::Right(slot) => values[slot],
         };
         cells.put(at, value.0);
     });
@@ -139,7 +134,7 @@ impl Plans {
         let right = right.flatten(shapes, bump, heap);
         let (l, r) = (left.top_shape(), right.top_shape());
         if !(l.is_shared() && r.is_shared()) {
-            if l.len().max(r.len()) > INTERN_LIMIT {
+            if is_large(l, r) {
                 return merge(left, (r, right.flat_values()), bump, heap);
             }
             return Plan::make(l, r, shapes, bump, heap).run(left, right, bump, heap);
@@ -271,11 +266,12 @@ impl Attrs {
         let place = |entry: &Entry| entry.shape.position(entry.slot).unwrap_or(NO_POSITION);
         let positions: Vec<Location> = entries.iter().map(place).collect();
         let values: Vec<Value> = entries.iter().map(|entry| entry.value).collect();
-        let shape = shapes.intern(bump, heap, &names, &positions);
-        match is_large {
-            true => merge(base, (shape, &values), bump, heap),
-            false => Attrs::new(bump, heap, shape, &values),
+        if is_large {
+            let over = Shape::new(bump, heap, &names, &positions, false);
+            return merge(base, (over, &values), bump, heap);
         }
+        let shape = shapes.intern(bump, heap, &names, &positions);
+        Attrs::new(bump, heap, shape, &values)
     }
 }
 

@@ -171,31 +171,20 @@ impl Shape {
     }
 
     /// A new shape of its own with the names of both, and the places of both, those on the right where both have a name.
-    /// `n` is [`Shape::n_merged`]; `each` gets each name's number on the right, or else on the left, in order.
+    /// `n` is [`Shape::n_merged`]; `each` gets where each name is from, in order.
     pub(super) fn merge(
         bump: &mut Bump,
         heap: &Heap,
         (left, right): (Shape, Shape),
         n: usize,
-        mut each: impl FnMut(Result<usize, usize>),
+        mut each: impl FnMut(Side),
     ) -> Shape {
-        let (l, r) = (left.names(), right.names());
         let (shape, mut names) = Shape::unwritten(bump, heap, n);
-        let mut i = 0;
-        for (j, &name) in r.iter().enumerate() {
-            while let Some(&before) = l.get(i).filter(|&&before| before < name) {
-                names.push(before);
-                each(Err(i));
-                i += 1;
-            }
-            i += usize::from(l.get(i) == Some(&name));
+        union(left, right, |name, side| {
             names.push(name);
-            each(Ok(j));
-        }
-        for (i, &name) in l.iter().enumerate().skip(i) {
-            names.push(name);
-            each(Err(i));
-        }
+            each(side);
+        });
+        debug_assert_eq!(names.n, n, "as many names as were counted");
         names.finish();
         shape.place(bump, heap, left, right);
         shape
@@ -277,6 +266,31 @@ impl Names {
         if self.n % 2 == 1 {
             self.table.put(self.n / 2, self.low);
         }
+    }
+}
+
+/// Where a name of two shapes together is from, and its number there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Side {
+    Left(usize),
+    /// Also if both have it.
+    Right(usize),
+}
+
+/// Goes through the names of two shapes together, in order.
+pub(super) fn union(left: Shape, right: Shape, mut each: impl FnMut(Symbol, Side)) {
+    let (l, r) = (left.names(), right.names());
+    let mut i = 0;
+    for (j, &name) in r.iter().enumerate() {
+        while let Some(&before) = l.get(i).filter(|&&before| before < name) {
+            each(before, Side::Left(i));
+            i += 1;
+        }
+        i += usize::from(l.get(i) == Some(&name));
+        each(name, Side::Right(j));
+    }
+    for (i, &name) in l.iter().enumerate().skip(i) {
+        each(name, Side::Left(i));
     }
 }
 
